@@ -1,0 +1,293 @@
+"""conf/ to typed objects, for every entry point: with run_search.py the only file that knows Hydra.
+
+A group's yaml picks values; the dataclass beside the code owns types and defaults and is stored here as `<name>_schema`, so that a
+misspelt key or a wrong type fails before anything starts, with its full path.
+"""
+
+import contextlib
+import difflib
+import functools
+import hashlib
+import importlib
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import hydra
+import yaml
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from evaluators.cost import COUNTERS
+from evaluators.data import DATA
+from evaluators.evaluation import Evaluation
+from evaluators.latency import BACKENDS
+from evaluators.schedule import Schedule
+from evaluators.task import TASKS
+from registry import nearest
+from search.launch import LAUNCHERS
+from search.objectives import check_names
+from search.strategy import STRATEGIES
+from search.strategy.archs import ArchList
+from space import Arch, Space, SpaceConf
+
+CONF = Path(__file__).parent / "conf"
+NARROWING = ("space.arch.", "space.where")
+NOT_THE_RUN = ("space", "run", "search.trials", "launch", "hydra", "results")
+"""Overrides that do not name a run: its folder (the space), where that is, how long the run goes on and what launches it."""
+
+
+@dataclass(frozen=True)
+class RunConf:
+    """The root of conf/config.yaml. Each group holds one of its registered dataclasses."""
+
+    space: Any = MISSING
+    task: Any = MISSING
+    data: Any = MISSING
+    schedule: Any = MISSING
+    search: Any = MISSING
+    latency: Any = MISSING
+    launch: Any = MISSING
+    device: str = "auto"  # what trains: auto (a GPU where there is one), cpu, cuda, cuda:1
+    run: str | None = None  # the run's name; null: made from the overrides
+    results: str = "results"  # where run directories are made, from the current folder
+    plugins: list[str] = field(default_factory=list)  # modules imported first, here and in workers
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run, typed: what run_search.py joins."""
+
+    space: Space
+    strategy: Any
+    launcher: Any
+    evaluation: Evaluation
+    directory: Path
+    command: str
+    conf: Mapping[str, Any] = field(repr=False)  # as config.yaml keeps it
+    columns: tuple[str, ...] = ("params_m", "macs_g")  # shown beside the objectives while the run goes on
+
+
+def entry_point(main: Callable[[Run], None]) -> Callable[[], None]:
+    """Make `main` a command line: plug-ins first, then Hydra composes; a user's mistake prints a message, not a stack."""
+
+    @functools.wraps(main)
+    def with_config(conf: DictConfig) -> None:
+        main(load(conf))
+
+    @user_errors
+    def command() -> None:
+        register(plugins_named(sys.argv[1:]))
+        hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(with_config)()
+
+    return command
+
+
+def user_errors(command: Callable[[], None]) -> Callable[[], None]:
+    """Let a command end with a message where the user can mend what is wrong; a stack is for our own mistakes."""
+
+    @functools.wraps(command)
+    def wrapped() -> None:
+        os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then raises instead of printing and leaving
+        try:
+            command()
+        except (HydraException, OmegaConfBaseException) as error:
+            sys.exit(f"error: {explain(error, sys.argv[1:])}")
+        except ValueError as error:
+            sys.exit(f"error: {error}")
+
+    return wrapped
+
+
+@contextlib.contextmanager
+def compose(overrides: list[str], *, config_dir: Path | None = None) -> Iterator[DictConfig]:
+    """The configuration that these overrides give, for entry points that are no Hydra application and for tests."""
+    folders = ["--config-dir", str(config_dir)] if config_dir else []
+    register(plugins_named([*overrides, *folders]))
+    extra = [f"hydra.searchpath=[file://{config_dir.resolve()}]"] if config_dir else []
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        conf = hydra.compose("config", [*overrides, *extra], return_hydra_config=True)
+        HydraConfig.instance().set_config(conf)
+        yield conf
+
+
+def load(conf: DictConfig) -> Run:
+    """Check everything that can be checked before a trial starts, and build the run's objects. ValueError says what is wrong."""
+    choices, overrides = HydraConfig.get().runtime.choices, list(HydraConfig.get().overrides.task)
+    if OmegaConf.is_missing(conf, "space"):
+        raise ValueError(f"no space was named. Say +space=<name>; {nearest('', conf_names('space'))}")
+    values: RunConf = OmegaConf.to_object(conf)
+    space = load_space(values.space, choices["space"], overrides)
+    values.data.check()
+    values.task.check(values.data)
+    free = [*COUNTERS, *values.latency.limitable]
+    check_names(values.search.objectives, values.search.limits, free=free, trained=values.task.metrics)
+    strategy = replace(values.search, rungs=values.schedule.rungs)
+    if isinstance(strategy, ArchList):
+        strategy = replace(strategy, members=[find_arch(name) for name in strategy.archs])
+    evaluation = Evaluation(
+        baseline=space.baseline,
+        input_size=tuple(space.input_size),
+        task=values.task,
+        data=values.data,
+        schedule=values.schedule,
+        latency=values.latency,
+        limits=dict(values.search.limits),
+        device=values.device,
+        plugins=tuple(values.plugins),
+        cache=Path(values.results).resolve() / "cache",
+    )
+    return Run(
+        space=space,
+        strategy=strategy,
+        launcher=values.launch,
+        evaluation=evaluation,
+        directory=Path(values.results).resolve() / space.name / (values.run or run_name(overrides)),
+        command=shlex.join(["python", *sys.orig_argv[1:]]) if sys.argv[0].endswith("run_search.py") else "",
+        conf=kept(conf, choices),
+    )
+
+
+def kept(conf: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration as plain values, with the option that was taken of each group; without Hydra's own."""
+    values = {key: OmegaConf.to_container(node) if OmegaConf.is_config(node) else node for key, node in conf.items()}
+    taken = {group: name for group, name in choices.items() if not group.startswith("hydra/")}
+    return {"choices": taken, **{key: value for key, value in values.items() if key != "hydra"}}
+
+
+def load_space(conf: SpaceConf, name: str, overrides: list[str]) -> Space:
+    """The space as narrowed on the command line. Its baseline and known members are checked against the space as it is written."""
+    source = str(conf_file("space", name))
+    if not any(item.lstrip("+~").startswith(NARROWING) for item in overrides):
+        return Space.load(conf, name, find_arch, source=source)
+    written = [item for item in overrides if not item.lstrip("+~").startswith(NARROWING)]
+    loader, config_name = GlobalHydra.instance().config_loader(), HydraConfig.get().job.config_name
+    whole = loader.load_configuration(config_name, written, HydraConfig.get().mode or hydra.types.RunMode.RUN)
+    Space.load(OmegaConf.to_object(whole.space), name, find_arch, source=source)
+    return Space.load(conf, name, find_arch, source=f"{source} as narrowed on the command line", narrowed=True)
+
+
+def find_arch(name: str) -> Arch:
+    """An arch by its name in conf/arch (of any configuration folder) or by the path of its file."""
+    return Arch.from_yaml(Path(name) if name.endswith((".yaml", ".yml")) else conf_file("arch", name))
+
+
+def conf_file(group: str, name: str) -> Path:
+    """The yaml of an option of a group, in the folder that comes first on the search path."""
+    for folder in conf_folders():
+        if (folder / group / f"{name}.yaml").is_file():
+            return folder / group / f"{name}.yaml"
+    raise ValueError(f"no {group} is named '{name}'; {nearest(name, conf_names(group))} A path ending in .yaml is taken as a file.")
+
+
+def conf_names(group: str) -> list[str]:
+    return sorted({file.stem for folder in conf_folders() for file in (folder / group).glob("*.yaml")})
+
+
+def conf_folders() -> list[Path]:
+    """The configuration folders in force: ours, --config-dir, hydra.searchpath."""
+    if not GlobalHydra.instance().is_initialized():
+        return [CONF]
+    sources = HydraConfig.get().runtime.config_sources if HydraConfig.initialized() else []
+    folders = [Path(source.path) for source in sources if source.schema == "file" and source.path]
+    return folders or [CONF]
+
+
+def run_name(overrides: Iterable[str]) -> str:
+    """A readable name, the same for the same search: a slug of the overrides that matter, and eight digits of their hash."""
+    kept = sorted(item for item in overrides if not key_of(item).startswith(NOT_THE_RUN) or key_of(item).startswith(NARROWING))
+    if not kept:
+        return "default"
+    slug = re.sub(r"[^A-Za-z0-9.]+", "-", "_".join(item.lstrip("+~") for item in kept)).strip("-")[:60].rstrip("-._")
+    return f"{slug}-{hashlib.sha1(chr(10).join(kept).encode()).hexdigest()[:8]}"
+
+
+def key_of(override: str) -> str:
+    return override.split("=", 1)[0].lstrip("+~").split("@", 1)[0]
+
+
+def register(plugins: Iterable[str]) -> None:
+    """Import the plug-ins, then store the dataclass of everything registered as a schema for its group's yaml files."""
+    import_plugins(plugins)
+    store = ConfigStore.instance()
+    groups = {"task": TASKS, "data": DATA, "latency": BACKENDS, "search": STRATEGIES, "launch": LAUNCHERS}
+    schemas = [(group, name, registry[name]) for group, registry in groups.items() for name in registry]
+    for group, name, schema in [
+        *schemas,
+        ("space", "space", SpaceConf),
+        ("schedule", "schedule", Schedule),
+        (None, "run", RunConf),
+    ]:
+        node = OmegaConf.structured(schema)
+        OmegaConf.set_readonly(node, None)  # OmegaConf takes a frozen dataclass as read-only, and Hydra could not merge into it
+        store.store(name=f"{name}_schema", node=node, group=group)
+
+
+def import_plugins(plugins: Iterable[str]) -> None:
+    """Import modules of the user's own project, found from the current folder too. ValueError where one is not there."""
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    for name in plugins:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            raise ValueError(
+                f"plugins: cannot import '{name}' ({error}); it is looked for in {os.getcwd()} and in Python's path"
+            ) from error
+
+
+def plugins_named(arguments: list[str]) -> list[str]:
+    """The plug-ins of a command line, read before Hydra parses it: `plugins=[a,b]`, or `plugins:` in the chosen experiment."""
+    folders = [CONF]
+    for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
+        if flag in ("--config-dir", "-cd"):
+            folders.append(Path(value))
+        elif flag.startswith("--config-dir="):
+            folders.append(Path(flag.split("=", 1)[1]))
+    named = []
+    for item in arguments:
+        key, _, value = item.partition("=")
+        if key.lstrip("+") == "plugins":
+            named += yaml.safe_load(value.replace(",", ", ")) or []
+        elif key.lstrip("+") == "experiment":
+            for file in (folder / "experiment" / f"{value}.yaml" for folder in folders):
+                named += (yaml.safe_load(file.read_text()) or {}).get("plugins", []) if file.is_file() else []
+    return [named] if isinstance(named, str) else named
+
+
+def explain(error: Exception, arguments: list[str]) -> str:
+    """Hydra's message and, where it is about an unknown name or key, the nearest known one."""
+    text = str(error).strip()
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        return f"no {group} is named '{name}'; {nearest(name, conf_names(group))}"
+    unknown = re.search(r"Could not override '([^']+)'", text)
+    if unknown:
+        guess = difflib.get_close_matches(unknown[1], known_keys(arguments), n=1, cutoff=0.6)
+        text += f"\nDid you mean '{guess[0]}'?" if guess else ""
+    return text
+
+
+def known_keys(arguments: list[str]) -> list[str]:
+    """Every dotted key that the chosen groups have, and the groups themselves."""
+    chosen = [item for item in arguments if "=" in item and "." not in key_of(item) and not item.startswith("-")]
+    for overrides in (chosen, [item for item in chosen if key_of(item) == "space"], []):
+        with contextlib.suppress(HydraException), compose(overrides) as conf:
+            return list(flat_keys(OmegaConf.to_container(conf, throw_on_missing=False)))
+    return []
+
+
+def flat_keys(node: Any, prefix: str = "") -> Iterable[str]:
+    for key, value in node.items() if isinstance(node, dict) else ():
+        if prefix or key != "hydra":
+            yield f"{prefix}{key}"
+            yield from flat_keys(value, f"{prefix}{key}.")

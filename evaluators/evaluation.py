@@ -1,0 +1,147 @@
+"""One trial, from an arch to its measurements: cost, then latency, then training, each only if what came before allows it."""
+
+import functools
+import gc
+import importlib
+import json
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from evaluators.train import TrialFailed, seeded, train
+from torch import nn
+
+from evaluators.api import Job, Measurements, Outcome, RungResult
+from evaluators.cost.cache import CostCache
+from evaluators.turns import DeviceTurns
+from space import Arch, build
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything that turns a job into measurements; picklable, and built up on first use in each worker.
+
+    `limits` bound measurements that cost no training: with `params_m: 20` anything larger is neither timed nor trained.
+    """
+
+    baseline: Arch
+    input_size: tuple[int, int]
+    task: Any
+    data: Any
+    schedule: Any
+    latency: Any
+    limits: Mapping[str, float]
+    device: str
+    plugins: tuple[str, ...]
+    cache: Path
+
+    def __call__(self, job: Job) -> Iterator[RungResult | Outcome]:
+        """Yield rung 0 (cost and latency), each trained rung up to job.rung, then how the trial ended."""
+        for plugin in self.plugins:
+            importlib.import_module(plugin)
+        job.directory.mkdir(parents=True, exist_ok=True)
+        try:
+            yield from self._measured_and_trained(job)
+        except TrialFailed as failure:
+            yield Outcome("failed", str(failure))
+        except Exception as error:
+            kind = out_of_memory(error)
+            yield Outcome("failed", f"out of memory: {kind}") if kind else Outcome("bug", traceback.format_exc())
+        finally:
+            release_memory()
+
+    def _measured_and_trained(self, job: Job) -> Iterator[RungResult | Outcome]:
+        bench = workbench(self)
+        measurements, excess = self._price(job, bench)
+        yield RungResult(0, measurements)
+        if excess:
+            yield Outcome("infeasible", excess)
+            return
+        if job.rung > 0:
+            with bench.turns.training_step(), seeded(job.seed):
+                network = build(job.arch, self.data.classes, width=self.schedule.width)
+            yield from train(
+                network,
+                self.task,
+                self.data,
+                self.schedule,
+                seed=job.seed,
+                rung=job.rung,
+                directory=job.directory,
+                device=bench.device,
+                step_turn=bench.turns.training_step,
+            )
+        yield Outcome("ok")
+
+    def _price(self, job: Job, bench: "Workbench") -> tuple[Measurements, str]:
+        """Cost and, within the limits, latency; with what exceeds a limit ('' where nothing does). Found again after a restart."""
+        kept = job.directory / "rung0.json"
+        if kept.is_file():
+            found = json.loads(kept.read_text())
+            return found, self._excess(found)
+        with bench.turns.training_step():  # counting keeps a CPU busy too
+            measurements = dict(bench.costs.measure(job.arch, input_size=self.input_size, classes=self.data.classes))
+        if not self._excess(measurements):
+            with bench.latency_turns.training_step():
+                candidate = build(job.arch, self.data.classes)
+            with bench.latency_turns.measuring():
+                measurements |= self.latency.measure(candidate, bench.baseline, self.input_size)
+        whole = kept.with_suffix(".part")
+        whole.write_text(json.dumps(measurements))
+        whole.replace(kept)
+        return measurements, self._excess(measurements)
+
+    def _excess(self, measurements: Measurements) -> str:
+        """The first limit that is exceeded, and by how much."""
+        for name, limit in self.limits.items():
+            value = measurements.get(name)
+            if value is not None and value > limit:
+                return f"{name} {value:.4g} is over its limit {limit:g} by {value - limit:.4g} ({(value / limit - 1) * 100:.1f} %)"
+        return ""
+
+
+class Workbench:
+    """What the trials of one process share: the device and its turns, the known costs, the baseline of every latency."""
+
+    def __init__(self, conf: Evaluation):
+        self.device = conf.device if conf.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+        self.turns = DeviceTurns(self.device)
+        self.latency_turns = DeviceTurns(conf.latency.resolved_device)
+        self.costs = CostCache(conf.cache / "costs.jsonl", plugins=conf.plugins)
+        self._baseline = functools.partial(build, conf.baseline, conf.data.classes)
+
+    @functools.cached_property
+    def baseline(self) -> nn.Module:
+        return self._baseline()
+
+
+_shared: dict[str, Workbench] = {}
+
+
+def workbench(conf: Evaluation) -> Workbench:
+    """This process's workbench for a configuration: made once, though each trial may bring its own copy of the configuration."""
+    key = json.dumps(asdict(conf), sort_keys=True, default=str)
+    if key not in _shared:
+        _shared.clear()  # a worker serves one run at a time; the baseline of another would only hold memory
+        _shared[key] = Workbench(conf)
+    return _shared[key]
+
+
+def out_of_memory(error: Exception) -> str:
+    """The error's text if it says that memory ran out, on a GPU or in the main memory; else ''."""
+    signs = ("out of memory", "DefaultCPUAllocator", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
+    text = str(error)
+    told = isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(s in text for s in signs)
+    )
+    return (text.strip().splitlines() or ["no more was said"])[0] if told else ""
+
+
+def release_memory() -> None:
+    """Give back what a trial held, so that the next one in this process starts from the same place."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,14 @@
+"""Latency backends: how a network is run where it is deployed. An option is a file, a frozen dataclass registered by its name.
+
+Contract: `measure(candidate, baseline, input_size) -> Measurements`, both networks on the same device, in turns, so that the
+machine's drift cancels in their ratio. A backend that subclasses `Paired` writes `prepare` and `facts` only.
+"""
+
+from evaluators.latency._paired import Paired
+from registry import Registry, import_siblings
+
+BACKENDS: Registry[type[Paired]] = Registry("latency backend")
+
+__all__ = ["BACKENDS", "Paired"]
+
+import_siblings(__name__)

@@ -1,0 +1,75 @@
+"""Optimizer and learning rate of a schedule, through timm's factories."""
+
+from typing import Any
+
+import torch
+from timm.optim import create_optimizer_v2
+from timm.scheduler import create_scheduler_v2
+from timm.scheduler.scheduler import Scheduler
+from torch import nn
+
+from evaluators.schedule import Schedule
+
+NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
+DECODER = "decoder"
+"""The submodule whose learning rate `decoder_lr_factor` multiplies, in every network that has one."""
+
+
+def make_optimizer(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
+    """The schedule's optimizer over `parameter_groups`."""
+    return create_optimizer_v2(
+        network,
+        schedule.optimizer,
+        lr=schedule.lr,
+        weight_decay=schedule.weight_decay,
+        param_group_fn=lambda module: parameter_groups(module, schedule),
+    )
+
+
+def parameter_groups(network: nn.Module, schedule: Schedule) -> list[dict[str, Any]]:
+    """Up to four groups: encoder or decoder (its own learning rate), decayed or not.
+
+    Never decayed are the parameters of normalisation layers and all with fewer than two axes (biases, layer scales), found by the
+    module's type and the parameter's shape, not by names.
+    """
+    undecayed = {id(p) for m in network.modules() if isinstance(m, NORMS) for p in m.parameters(recurse=False)}
+    members: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            place = (name.split(".")[0] == DECODER, parameter.ndim > 1 and id(parameter) not in undecayed)
+            members.setdefault(place, []).append(parameter)
+    if schedule.decoder_lr_factor != 1 and not any(decoder for decoder, _ in members):
+        raise ValueError(
+            f"schedule.decoder_lr_factor: {schedule.decoder_lr_factor}, but "
+            f"{type(network).__name__} has no submodule '{DECODER}'; set it to 1"
+        )
+    return [
+        {
+            "params": parameters,
+            "lr": schedule.lr * (schedule.decoder_lr_factor if decoder else 1),
+            "weight_decay": schedule.weight_decay if decayed else 0.0,
+        }
+        for (decoder, decayed), parameters in members.items()
+    ]
+
+
+def make_learning_rate(optimizer: torch.optim.Optimizer, schedule: Schedule, *, steps_per_epoch: int) -> Scheduler:
+    """Per step: linear from 0 over the warm-up, then poly (lr * (1 - part) ** power), cosine or constant to the last rung's end.
+
+    `.step_update(t)` sets the rate of step t (from 0). A warm-up of half the training or more is cut to a tenth of it.
+    """
+    steps = schedule.rungs[-1] * steps_per_epoch
+    warmup = schedule.warmup_steps if 2 * schedule.warmup_steps < steps else steps // 10
+    learning_rate, _ = create_scheduler_v2(
+        optimizer,
+        schedule.lr_schedule,
+        num_epochs=steps - warmup,
+        warmup_epochs=warmup,
+        warmup_prefix=True,
+        warmup_lr=0.0,
+        min_lr=schedule.min_lr,
+        decay_rate=schedule.lr_power,
+        step_on_epochs=False,
+        updates_per_epoch=1,
+    )
+    return learning_rate

@@ -1,0 +1,110 @@
+"""The training schedule: how far, on how much, at what size a candidate is trained. The values are in conf/schedule/."""
+
+import math
+import os
+from dataclasses import dataclass, field
+
+from timm.optim import list_optimizers
+
+from registry import nearest
+
+PRECISIONS = ["auto", "fp32", "bf16", "fp16"]
+LR_SCHEDULES = ["poly", "cosine", "constant"]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Training shortened by up to four factors (epochs, image size, part of the samples, channels) plus the recipe itself.
+
+    `rungs` are the epochs at which a trial may stop, be scored and later go on: [1, 3] scores after epochs 1 and 3. The learning
+    rate's horizon is always the last rung, so a trial that goes on equals one that never stopped. Source of the factors: EcoNAS,
+    arXiv 2001.01233
+    """
+
+    rungs: list[int] = field(default_factory=lambda: [1, 3])
+    image_size: int = 64
+    sample_fraction: float = 1.0
+    width: float = 0.25
+
+    batch_size: int = 16
+    optimizer: str = "adamw"
+    lr: float = 1e-3
+    decoder_lr_factor: float = 1.0
+    weight_decay: float = 0.01
+    lr_schedule: str = "poly"
+    lr_power: float = 1.0
+    min_lr: float = 0.0
+    warmup_steps: int = 0
+    clip_norm: float = 0.0
+    ema: float = 0.0
+
+    flip: float = 0.5
+    scale: list[float] = field(default_factory=lambda: [1.0, 1.0])
+    jitter: float = 0.0
+    jitter_range: list[float] = field(default_factory=lambda: [0.25, 0.25, 0.25, 0.1])
+
+    precision: str = "auto"
+    threads: int = 0
+    workers: int = 0
+
+    def __post_init__(self):
+        self._check_rungs()
+        self._check_names()
+        self._check_ranges()
+
+    def epochs(self, rung: int) -> int:
+        """Epochs trained by the end of a rung; rung 0 trains nothing."""
+        return self.rungs[rung - 1] if rung else 0
+
+    def thread_count(self) -> int:
+        """Threads of a training step on a CPU: `threads`, or all cores that this process may use."""
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return self.threads or cores
+
+    def _check_rungs(self) -> None:
+        if not self.rungs or self.rungs[0] < 1 or any(a >= b for a, b in zip(self.rungs, self.rungs[1:], strict=False)):
+            raise ValueError(
+                f"schedule.rungs: {self.rungs}; expected epochs from 1, each more than the one before, as in [1, 3, 9]"
+            )
+
+    def _check_names(self) -> None:
+        for name, given, known in (
+            ("optimizer", self.optimizer, list_optimizers()),
+            ("lr_schedule", self.lr_schedule, LR_SCHEDULES),
+            ("precision", self.precision, PRECISIONS),
+        ):
+            if given not in known:
+                raise ValueError(f"schedule.{name}: unknown '{given}'; {nearest(given, known)}")
+
+    def _check_ranges(self) -> None:
+        bounds = {
+            "image_size": (1, math.inf),
+            "batch_size": (1, math.inf),
+            "decoder_lr_factor": (0, math.inf),
+            "weight_decay": (0, math.inf),
+            "lr_power": (0, math.inf),
+            "min_lr": (0, math.inf),
+            "warmup_steps": (0, math.inf),
+            "clip_norm": (0, math.inf),
+            "ema": (0, 0.999999),
+            "flip": (0, 1),
+            "jitter": (0, 1),
+            "threads": (0, 1024),
+            "workers": (0, 1024),
+        }
+        for name, (low, high) in bounds.items():
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"schedule.{name}: {getattr(self, name)}; expected {low} to {high}")
+        for name in ("sample_fraction", "width", "lr"):
+            if not 0 < getattr(self, name) < math.inf or (name == "sample_fraction" and self.sample_fraction > 1):
+                raise ValueError(
+                    f"schedule.{name}: {getattr(self, name)}; expected more than 0" + " and at most 1" * (name == "sample_fraction")
+                )
+        if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1]:
+            raise ValueError(
+                f"schedule.scale: {self.scale}; expected [smallest, largest] factor, as in [0.5, 2.0]; [1, 1] switches it off"
+            )
+        if len(self.jitter_range) != 4 or min(self.jitter_range) < 0 or self.jitter_range[3] > 0.5:
+            raise ValueError(
+                f"schedule.jitter_range: {self.jitter_range}; expected [brightness, contrast, saturation, hue], hue at most 0.5"
+            )

@@ -1,0 +1,224 @@
+"""Trains a candidate rung by rung. Stopped and continued, or straight through: on one machine the numbers are the same."""
+
+import contextlib
+import dataclasses
+import hashlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from timm.utils import ModelEmaV3
+from torch import nn
+
+from evaluators.api import RungResult
+from evaluators.checkpoint import Checkpoints
+from evaluators.data import Data, Samples
+from evaluators.loading import normalised, steps_per_epoch, training_batches, validation_batches
+from evaluators.optimizer import make_learning_rate, make_optimizer
+from evaluators.random_state import derived, seeded
+from evaluators.schedule import Schedule
+from evaluators.task import Task
+
+__all__ = ["TrialFailed", "seeded", "train"]
+
+StepTurn = Callable[[], contextlib.AbstractContextManager[Any]]
+
+
+class TrialFailed(Exception):
+    """A trial that cannot go on by its own doing; `kind` is a word such as 'nan', the text says what happened."""
+
+    def __init__(self, kind: str, text: str):
+        super().__init__(kind, text)
+        self.kind = kind
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}: {self.args[1]}"
+
+
+def train(
+    network: nn.Module,
+    task: Task,
+    data: Data,
+    schedule: Schedule,
+    *,
+    seed: int,
+    rung: int,
+    directory: Path,
+    device: str,
+    step_turn: StepTurn = contextlib.nullcontext,
+) -> Iterator[RungResult]:
+    """Yield a result for each rung from 1 to `rung`; finished ones found in `directory` are adopted, the others trained.
+
+    `network` comes freshly built `with seeded(seed)`. Every piece of work runs inside `with step_turn():`, one optimisation or
+    scoring step at a time. Measurements: the task's metrics (of the moving average where `ema` is on), `train_loss` (mean of the
+    last epoch), `train_s` (time in steps since the trial's beginning), `images_per_s` (of this rung), `score_s`, `train_threads`,
+    `train_precision`. Raises TrialFailed where a loss or a metric is not finite.
+    """
+    kept = Checkpoints(directory, identity(network, task, data=data, schedule=schedule, seed=seed))
+    training = None
+    for number in range(1, rung + 1):
+        finished = kept.find(number)
+        if finished is None:
+            training = training or Training(
+                network, task, data=data, schedule=schedule, seed=seed, device=torch.device(device), step_turn=step_turn
+            )
+            with isolated(schedule.thread_count(), training.device):
+                training.continue_from(*kept.latest(number))
+                measurements = training.advance(number)
+            kept.save(number, measurements, training.state())
+        yield RungResult(number, finished.measurements if finished else measurements)
+
+
+def identity(network: nn.Module, task: Task, *, data: Data, schedule: Schedule, seed: int) -> str:
+    """A hash of all that a checkpoint's numbers depend on; threads and workers change the time they take, not what is trained."""
+    recipe = {k: v for k, v in dataclasses.asdict(schedule).items() if k not in ("threads", "workers")}
+    shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    return hashlib.sha1(repr((repr(network), shapes, task, data, recipe, seed)).encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def isolated(threads: int, device: torch.device) -> Iterator[None]:
+    """Run with so many threads and, on a GPU, deterministic kernels; generators and settings are afterwards as they were."""
+    before, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(threads)
+    if device.type == "cuda":
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        with seeded(0):
+            yield
+    finally:
+        torch.set_num_threads(before)
+        torch.use_deterministic_algorithms(deterministic)
+
+
+class Training:
+    """One trial's network, optimizer and data, at the end of `rung`. Nothing random carries over from one epoch to the next."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        task: Task,
+        *,
+        data: Data,
+        schedule: Schedule,
+        seed: int,
+        device: torch.device,
+        step_turn: StepTurn,
+    ):
+        self.task, self.schedule, self.seed, self.device, self.step_turn = task, schedule, seed, device, step_turn
+        layout = torch.channels_last if device.type == "cuda" else torch.preserve_format
+        self.network = network.to(device, memory_format=layout)
+        with step_turn():
+            self.samples: Samples = data.train_set(schedule.image_size, schedule.sample_fraction, seed)
+            self.judged: Samples = data.val_set(schedule.image_size)
+        self.classes = data.classes
+        self.steps = steps_per_epoch(self.samples, schedule)
+        self.optimizer = make_optimizer(network, schedule)
+        self.learning_rate = make_learning_rate(self.optimizer, schedule, steps_per_epoch=self.steps)
+        self.average = ModelEmaV3(network, decay=schedule.ema, use_warmup=True) if schedule.ema else None
+        self.dtype = precision(schedule.precision, device)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)
+        self.rung, self.train_s = 0, 0.0
+
+    def continue_from(self, rung: int, state: dict[str, Any]) -> None:
+        """Take up the weights of a rung on disk, unless this training is that far already."""
+        if rung <= self.rung:
+            return
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.average:
+            self.average.module.load_state_dict(state["average"])
+        self.rung, self.train_s = rung, state["train_s"]
+
+    def state(self) -> dict[str, Any]:
+        """All that `continue_from` needs."""
+        return {
+            "network": self.network.state_dict(),
+            "average": self.average.module.state_dict() if self.average else {},
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "train_s": self.train_s,
+        }
+
+    def advance(self, rung: int) -> dict[str, float | int | str]:
+        """Train to the end of a rung and score it."""
+        epochs, before = range(self.schedule.epochs(self.rung), self.schedule.epochs(rung)), self.train_s
+        losses = [self._epoch(epoch) for epoch in epochs]
+        images = min(len(self.samples), self.steps * self.schedule.batch_size) * len(epochs)
+        self.rung = rung
+        return self._score() | {
+            "train_loss": losses[-1],
+            "train_s": self.train_s,
+            "images_per_s": images / (self.train_s - before),
+            "train_threads": torch.get_num_threads(),
+            "train_precision": str(self.dtype).removeprefix("torch."),
+        }
+
+    def _epoch(self, epoch: int) -> float:
+        """One pass over the training split; the mean loss of its steps."""
+        self.network.train()
+        torch.manual_seed(derived(self.seed, "noise", epoch))  # dropout and drop path
+        batches = training_batches(self.samples, self.schedule, seed=self.seed, epoch=epoch)
+        total = 0.0
+        for step in range(epoch * self.steps, (epoch + 1) * self.steps):
+            with self.step_turn():
+                start = time.perf_counter()
+                loss = self._step(step, *next(batches))
+                self.train_s += time.perf_counter() - start
+            if not math.isfinite(loss):
+                raise TrialFailed("nan", f"the loss is {loss} at step {step} (epoch {epoch + 1} of {self.schedule.rungs[-1]})")
+            total += loss
+        return total / self.steps
+
+    def _step(self, step: int, images: torch.Tensor, target: Any) -> float:
+        """One optimisation step; the loss before it. Reading the loss waits for the device."""
+        self.learning_rate.step_update(step)
+        self.optimizer.zero_grad()
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            output = self.network(normalised(images, self.device))
+        loss = self.task.loss(output, target.to(self.device))
+        self.scaler.scale(loss).backward()
+        if self.schedule.clip_norm:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.average:
+            self.average.update(self.network, step)
+        return loss.item()
+
+    @torch.no_grad()
+    def _score(self) -> dict[str, float]:
+        """The task's metrics on the whole validation split."""
+        network = self.average.module if self.average else self.network
+        network.eval()
+        scorer = self.task.scorer(self.classes, self.device)
+        batches, score_s = validation_batches(self.judged, self.schedule), 0.0
+        finished = False
+        while not finished:
+            with self.step_turn():
+                start = time.perf_counter()
+                batch = next(batches, None)
+                finished = batch is None
+                if batch is not None:
+                    images, target = batch
+                    with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+                        output = network(normalised(images, self.device))
+                    scorer.update(output, target.to(self.device))
+                score_s += time.perf_counter() - start
+        scores = scorer.compute()
+        for name, value in scores.items():
+            if not math.isfinite(value):
+                raise TrialFailed("nan", f"{name} is {value} after {self.schedule.epochs(self.rung)} epochs")
+        return scores | {"score_s": score_s}
+
+
+def precision(name: str, device: torch.device) -> torch.dtype:
+    """The number format of a schedule's `precision`; auto is fp32 on a CPU, on a GPU bf16, or fp16 where it lacks that."""
+    if name == "auto":
+        name = "fp32" if device.type != "cuda" else "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[name]

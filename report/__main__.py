@@ -1,0 +1,33 @@
+"""Look at a run again, without training: `python -m report results/<space>/<run>`."""
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+import yaml
+
+import report
+
+
+def main(arguments: list[str]) -> None:
+    """Rewrite the report of each run directory and print its front; its plug-ins come first, as its networks may be theirs."""
+    parser = argparse.ArgumentParser(prog="python -m report", description=__doc__)
+    parser.add_argument("run", nargs="+", type=Path, help="a run directory, results/<space>/<run>")
+    for run_dir in parser.parse_args(arguments).run:
+        import_plugins(run_dir / "config.yaml")
+        report.write(run_dir)
+        print(report.summary(run_dir))
+
+
+def import_plugins(conf: Path) -> None:
+    content = yaml.safe_load(conf.read_text()) if conf.is_file() else None
+    for name in (content or {}).get("plugins") or []:
+        importlib.import_module(name)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except ValueError as error:
+        sys.exit(f"error: {error}")

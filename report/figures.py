@@ -1,0 +1,78 @@
+"""How figures are written, the same on the console, in tables and in pictures: an entry for each measurement a reader meets."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a measurement is called, its unit and what it means. `share`: between 0 and 1, its change is also told in points."""
+
+    label: str
+    unit: str = ""
+    digits: int | None = None  # after the point; None is three significant ones
+    better: str = "min"
+    meaning: str = ""
+    share: bool = False
+
+    @property
+    def heading(self) -> str:
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+    def text(self, value: float | int | str | None) -> str:
+        """The value with its unit; a dash where there is none."""
+        if value is None:
+            return "-"
+        if isinstance(value, str):
+            return value
+        return f"{self.number(value)} {self.unit}".rstrip()
+
+    def number(self, value: float) -> str:
+        if self.digits is not None:
+            return f"{value:.{self.digits}f}"
+        return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:#.3g}".rstrip(".")
+
+
+KNOWN = {
+    "params_m": Figure("Parameters", "M", 2, meaning="Parameters that the network reads when it runs, in millions"),
+    "macs_g": Figure("MACs", "G", 2, meaning="Multiply-adds of one forward pass on the deployed input, attention included"),
+    "macs_fvcore_g": Figure("MACs, fvcore", "G", 2, meaning="The same pass as fvcore counts it; published tables differ"),
+    "macs_ptflops_g": Figure("MACs, ptflops", "G", 2, meaning="The same pass as ptflops counts it"),
+    "macs_thop_g": Figure("MACs, thop", "G", 2, meaning="The same pass by thop's convention: convolutions and linear layers only"),
+    "memory_mb": Figure("Memory", "MB", 0, meaning="Peak memory of one forward pass"),
+    "latency_ms": Figure("Latency", "ms", meaning="Median time of one forward pass of batch 1, in turns with the baseline"),
+    "latency_low_ms": Figure("Latency, low", "ms", meaning="Low end of the interval of the median"),
+    "latency_high_ms": Figure("Latency, high", "ms", meaning="High end of the interval of the median"),
+    "latency_ratio": Figure(
+        "Latency / baseline", "", 3, meaning="As a multiple of the baseline's, read in turns, so that drift cancels"
+    ),
+    "baseline_latency_ms": Figure("Baseline beside it", "ms", meaning="The baseline's latency in that same measurement"),
+    "miou": Figure("mIoU", "", 3, "max", "Mean intersection over union of the classes, on the validation set", True),
+    "pixel_accuracy": Figure("Pixel accuracy", "", 3, "max", "Share of labelled pixels that are right", True),
+    "accuracy": Figure("Accuracy", "", 3, "max", "Share of images that are right", True),
+    "loss": Figure("Loss", "", 3, meaning="Loss on the validation set"),
+    "train_s": Figure("Training", "s", meaning="Time spent training this rung"),
+}
+
+COSTS = ("params_m", "macs_g", "latency_ms")
+"""Costs that the tables show for every network, whatever the objectives are."""
+
+UNITS = {"_ms": "ms", "_mb": "MB", "_m": "M", "_g": "G", "_s": "s"}
+
+
+def figure(name: str) -> Figure:
+    """How measurement `name` is written; one that is not known keeps its name, and takes the unit that ends it."""
+    if name in KNOWN:
+        return KNOWN[name]
+    unit = next((unit for ending, unit in UNITS.items() if name.endswith(ending)), "")
+    ending = next((ending for ending in UNITS if name.endswith(ending)), "")
+    return Figure(name.removesuffix(ending).replace("_", " "), unit)
+
+
+def percent(change: float | None) -> str:
+    """A signed change in percent; a dash where it is not known."""
+    return "-" if change is None else signed(change, "%")
+
+
+def signed(change: float, unit: str) -> str:
+    """A change with its sign; none where it rounds to nothing."""
+    return f"{change:+.1f} {unit}" if abs(change) >= 0.05 else f"0.0 {unit}"

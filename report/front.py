@@ -1,0 +1,128 @@
+"""The networks of a run against the baseline, and which of them no other beats.
+
+A network is an architecture id: its trials under several seeds are averaged. Only networks trained equally far can be compared,
+so the front is that of the furthest rung.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from evaluators.api import Measurements
+from report.changes import Change, changes
+from report.figures import figure
+from report.run import Run, Trial
+from search.objectives import Objective, point
+from search.pareto import dominates, ranks
+from space import Arch
+
+
+@dataclass(frozen=True)
+class Network:
+    """An architecture as measured. `rank`: its place on the front, 1 is the best of the first objective; None off the front.
+
+    deviation: standard deviation over the seeds, by measurement (empty with one seed). gains: change against the baseline in
+    percent, by measurement; positive is more, not better.
+    """
+
+    arch: Arch
+    trials: tuple[int, ...]
+    rung: int
+    measurements: Measurements
+    deviation: Mapping[str, float]
+    gains: Mapping[str, float]
+    changes: tuple[Change, ...]
+    rank: int | None = None
+
+    @property
+    def id8(self) -> str:
+        return self.arch.id[:8]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All finished networks of a run; `front` in order of rank; `baseline` None where it was never measured."""
+
+    goals: tuple[Objective, ...]
+    rung: int
+    baseline: Network | None
+    networks: tuple[Network, ...]
+
+    @property
+    def front(self) -> tuple[Network, ...]:
+        return tuple(sorted((n for n in self.networks if n.rank is not None), key=lambda n: n.rank or 0))
+
+    def better(self) -> tuple[Network, ...]:
+        """Members of the front that are nowhere worse than the baseline and somewhere better."""
+        own = point(self.baseline.measurements, self.goals) if self.baseline else None
+        reached = [(network, point(network.measurements, self.goals)) for network in self.front]
+        return tuple(network for network, at in reached if own is not None and at is not None and dominates(at, own))
+
+
+def compare(run: Run) -> Comparison:
+    """Average, compare with the baseline, and find the front of the furthest rung."""
+    done = [trial for trial in run.trials if trial.kind == "ok"]
+    groups: dict[str, list[Trial]] = {}
+    for trial in done:
+        groups.setdefault(trial.arch.id, []).append(trial)
+    zero = run.baseline
+    reference = averaged(groups.get(zero.arch.id, [zero]))[0] if zero else {}
+    networks = [_network(group, zero, reference) for group in groups.values()] if zero else []
+    rung = max((network.rung for network in networks), default=0)
+    ranked = _ranked(networks, run.goals, rung)
+    baseline = next((n for n in ranked if zero and n.arch.id == zero.arch.id), None)
+    if baseline is None and zero is not None and zero.measurements:
+        baseline = _network([zero], zero, reference)
+    return Comparison(run.goals, rung, baseline, tuple(ranked))
+
+
+def averaged(trials: Sequence[Trial]) -> tuple[dict[str, float | int | str | None], dict[str, float]]:
+    """Means over the seeds that went furthest, and standard deviations where there are several; texts are those of the first."""
+    furthest = [trial for trial in trials if trial.rung == max(t.rung for t in trials)]
+    means: dict[str, float | int | str | None] = {}
+    deviation = {}
+    for name, first in furthest[0].measurements.items():
+        values = [value for t in furthest if isinstance(value := t.measurements.get(name), int | float)]
+        means[name] = fmean(values) if len(set(values)) > 1 else first
+        if len(values) > 1:
+            deviation[name] = stdev(values)
+    return means, deviation
+
+
+def gain(name: str, value: object, reference: Measurements, measurements: Measurements) -> float | None:
+    """Change in percent. Latency's comes from the ratio read in turns with the baseline, where there is one: drift is not in it."""
+    if name == "latency_ms" and isinstance(ratio := measurements.get("latency_ratio"), int | float):
+        return (ratio - 1) * 100
+    base = reference.get(name)
+    if not isinstance(value, int | float) or not isinstance(base, int | float) or not base:
+        return None
+    return (value / base - 1) * 100
+
+
+def points_gain(name: str, network: Network, baseline: Network | None) -> float | None:
+    """Change of a share in points (0.30 -> 0.32 is +2.0); None for what is no share."""
+    value = network.measurements.get(name)
+    base = baseline.measurements.get(name) if baseline else None
+    known = figure(name).share and isinstance(value, int | float) and isinstance(base, int | float)
+    return (value - base) * 100 if known else None
+
+
+def _network(trials: Sequence[Trial], zero: Trial, reference: Measurements) -> Network:
+    measurements, deviation = averaged(trials)
+    gains = {name: g for name, value in measurements.items() if (g := gain(name, value, reference, measurements)) is not None}
+    arch = trials[0].arch
+    differences = changes(arch.arch, zero.arch.arch) if arch.network == zero.arch.network else ()
+    rung = max(trial.rung for trial in trials)
+    furthest = tuple(trial.number for trial in trials if trial.rung == rung)
+    return Network(arch, furthest, rung, measurements, deviation, gains, differences)
+
+
+def _ranked(networks: list[Network], goals: tuple[Objective, ...], rung: int) -> list[Network]:
+    """The same networks; those on the front of `rung` with their place there."""
+    valued = [(n, at) for n in networks if n.rung == rung and (at := point(n.measurements, goals)) is not None]
+    levels = ranks([at for _, at in valued])
+    members = sorted((at, n.trials[0], n.arch.id) for (n, at), level in zip(valued, levels, strict=True) if level == 0)
+    places = {arch_id: place for place, (_, _, arch_id) in enumerate(members, start=1)}
+    return [
+        Network(n.arch, n.trials, n.rung, n.measurements, n.deviation, n.gains, n.changes, places.get(n.arch.id)) for n in networks
+    ]

@@ -1,0 +1,17 @@
+"""The names that people use for architectures: those of the files in conf/arch that the run's configuration mentions."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from space import Arch
+
+ARCHES = Path(__file__).parents[1] / "conf" / "arch"
+
+
+def arch_names(conf: Mapping[str, Any]) -> dict[str, str]:
+    """Arch id -> name, of the space's baseline and known members and of `search.archs`; members from elsewhere keep their id."""
+    space, listed = conf.get("space", {}), conf.get("search", {}).get("archs") or []
+    mentioned = [space.get("baseline"), *(space.get("known") or []), *listed]
+    files = [ARCHES / f"{name}.yaml" for name in mentioned if isinstance(name, str)]
+    return {Arch.from_yaml(file).id: file.stem for file in files if file.is_file()}

@@ -1,0 +1,98 @@
+"""A run as the report sees it: what config.yaml and trials.jsonl say, by trial. Nothing is computed from memory."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from evaluators.api import Measurements
+from search.objectives import Objective, objectives
+from search.records import Record, read
+from space import Arch
+
+DEFAULT_OBJECTIVES = {"miou": "max", "latency_ms": "min"}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trained (or refused) architecture with one seed; asks that continue each other are one trial.
+
+    kind: ok, infeasible, failed, or open (asked and not ended). rung: the furthest one measured, -1 for none.
+    rungs: each rung's own measurements; `measurements` merges them.
+    """
+
+    number: int
+    arch: Arch
+    seed: int
+    rung: int
+    kind: str
+    reason: str
+    measurements: Measurements
+    rungs: Mapping[int, Measurements] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything of a run directory. `starts` are the facts noted each time it was started; `finished` why it ended, or None."""
+
+    directory: Path
+    conf: Mapping[str, Any]
+    trials: tuple[Trial, ...]
+    starts: tuple[Mapping[str, Any], ...]
+    finished: str | None
+    bugs: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.directory.parent.name} / {self.directory.name}"
+
+    @property
+    def goals(self) -> tuple[Objective, ...]:
+        return objectives(self.conf.get("search", {}).get("objectives") or DEFAULT_OBJECTIVES)
+
+    @property
+    def baseline(self) -> Trial | None:
+        """Trial 0, what everything is compared with."""
+        return self.trials[0] if self.trials else None
+
+    @property
+    def baseline_name(self) -> str:
+        named = self.conf.get("space", {}).get("baseline")
+        return named if isinstance(named, str) and self.conf.get("search", {}).get("baseline", True) else "trial 0"
+
+    @property
+    def command(self) -> str:
+        """The command that continues the run."""
+        return str(self.starts[-1].get("command", "")) if self.starts else ""
+
+    def count(self, kind: str) -> int:
+        return sum(trial.kind == kind for trial in self.trials)
+
+    def started_at(self) -> str:
+        stamp = self.starts[0].get("at") if self.starts else None
+        return datetime.fromtimestamp(stamp, UTC).strftime("%Y-%m-%d %H:%M UTC") if isinstance(stamp, int | float) else ""
+
+
+def load(run_dir: Path | str) -> Run:
+    """Read a run directory, also while the run is going on. ValueError where it is none."""
+    directory = Path(run_dir).resolve()
+    records = read(directory)
+    conf = directory / "config.yaml"
+    content = yaml.safe_load(conf.read_text()) if conf.is_file() else {}
+    chains: dict[int, list[Record]] = {}
+    for record in records:
+        chains.setdefault(record.trial, []).append(record)
+    trials = tuple(_trial(chain) for chain in chains.values())
+    return Run(directory, content or {}, trials, records.started, records.finished, records.bugs)
+
+
+def _trial(chain: list[Record]) -> Trial:
+    """The asks of one trial as one: how the last of them stands, and the rungs of all."""
+    last = chain[-1]
+    rungs = {result.rung: result.measurements for record in chain for result in record.results}
+    kind, reason = (last.outcome.kind, last.outcome.reason) if last.outcome else ("open", "")
+    proposal = last.proposal
+    return Trial(last.trial, proposal.arch, proposal.seed, max(rungs, default=-1), kind, reason, last.measurements, rungs)

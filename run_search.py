@@ -1,0 +1,33 @@
+"""The main flow: read conf, build the space, the evaluation and the strategy, launch, report.
+
+python run_search.py +space=segformer
+python run_search.py --help
+"""
+
+import report
+from config import Run, entry_point
+from evaluators.environment import environment
+from search.kept_conf import keep_conf
+from search.progress import Progress
+from search.records import Log
+
+
+@entry_point
+def main(run: Run) -> None:
+    """Run the search that the command line describes, or go on with it, and write its report."""
+    progress = Progress(run.strategy.trials, goals=run.strategy.goals, last=run.strategy.rung, columns=run.columns)
+    with Log.open(run.directory) as log:
+        keep_conf(run.directory, run.conf)
+        log.started(environment(run.command))
+        try:
+            run.launcher.run(run.space, run.strategy, run.evaluation, log, progress=progress)
+        except KeyboardInterrupt:
+            progress.note(f"stopped; the same command goes on from here: {run.command}")
+        finally:
+            page = report.write(run.directory)
+    print(report.summary(run.directory))
+    print(f"Report: {page}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""config.yaml of a run directory: what was asked for. A run goes on only under the configuration that it began with."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FREE = ("run", "results", "choices.launch", "launch", "search.trials")
+"""Keys that may change when a run goes on: where it lies, what launches it, how long it is."""
+
+
+def keep_conf(directory: Path, conf: Mapping[str, Any]) -> None:
+    """Write config.yaml, or compare with the one there: ValueError shows each difference and the way out."""
+    file = directory / "config.yaml"
+    if file.is_file():
+        differences = list(changes(yaml.safe_load(file.read_text()) or {}, conf))
+        if differences:
+            shown = "\n".join(f"  {name}: it began with {before}, now {after}" for name, before, after in differences)
+            out = "Give this search a run of its own: run=<other name>"
+            raise ValueError(f"{directory} was begun with another configuration:\n{shown}\n{out}")
+    part = file.with_suffix(".part")
+    part.write_text(yaml.safe_dump(dict(conf), sort_keys=False, width=120))
+    part.replace(file)
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """(dotted key, value before, value after) of every key that differs and is not free to."""
+    old, new = dict(leaves(before)), dict(leaves(after))
+    for name in [*old, *(name for name in new if name not in old)]:
+        free = any(name == key or name.startswith(f"{key}.") for key in FREE)
+        if not free and old.get(name, "absent") != new.get(name, "absent"):
+            yield name, old.get(name, "absent"), new.get(name, "absent")
+
+
+def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted key and value of everything that is no mapping; an empty mapping is a value too."""
+    if not isinstance(node, Mapping) or not node:
+        yield path, node
+        return
+    for key, value in node.items():
+        yield from leaves(value, f"{path}.{key}" if path else str(key))

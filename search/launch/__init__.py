@@ -1,0 +1,26 @@
+"""Where trials run. A launcher is a frozen dataclass of its options with one method, `run`; it turns proposals into jobs, and what a
+job yields into lines of the log. What is common to all is in `driver.py`; a new launcher is a file here and a yaml in conf/launch.
+"""
+
+from typing import Protocol
+
+from evaluators.api import Evaluate
+from registry import Registry, import_siblings
+from search.progress import Progress
+from search.records import Log
+from search.strategy import Strategy
+from space import Space
+
+
+class Launcher(Protocol):
+    """Runs trials until the strategy has no more, and returns why it is over.
+
+    Raises `TrialBug` after logging a bug, and KeyboardInterrupt with its workers stopped and the log whole.
+    """
+
+    def run(self, space: Space, strategy: Strategy, evaluate: Evaluate, log: Log, *, progress: Progress) -> str: ...
+
+
+LAUNCHERS: Registry[type[Launcher]] = Registry("launcher")
+
+import_siblings(__name__)

@@ -1,0 +1,131 @@
+"""What every launcher does between an ask and the log: the next proposal, on disk before it is launched; results and ends as lines;
+when to stop. A launcher adds only where the jobs run.
+"""
+
+import shutil
+import time
+import traceback
+from collections import deque
+from collections.abc import Iterator
+from typing import NoReturn
+
+from evaluators.api import Evaluate, Job, Outcome, RungResult
+from search.launch.fence import raise_fence
+from search.progress import Progress
+from search.records import Log, Proposal, Record, Records
+from search.strategy import Strategy, trial_rng
+from space import Space
+
+STREAK = 1000  # infeasible trials in a row that end a run
+
+
+class TrialBug(RuntimeError):
+    """An exception in a trial that is no listed failure: ours or a plug-in's mistake. Its text is the traceback."""
+
+
+def next_proposal(space: Space, strategy: Strategy, records: Records) -> Proposal | None:
+    """The ask that follows these records: the whole of what a run does next, and pure.
+
+    None while trials run means wait. With a lag, a strategy that has no more on what it may see is asked once more when all have ended.
+    """
+    if not records.due(strategy.lag) or (streak(records) and records.running):
+        return None
+    if streak(records):
+        return None
+    number = len(records)
+    proposal = strategy.ask(space, records.lagged(strategy.lag), trial_rng(strategy.seed, number))
+    if proposal is None and strategy.lag is not None and not records.running:
+        proposal = strategy.ask(space, records.lagged(1), trial_rng(strategy.seed, number))
+    return proposal
+
+
+def streak(records: Records) -> str:
+    """Why a run ends early: so many infeasible trials in a row that a limit must be out of reach. Empty otherwise."""
+    last = records.ended[-STREAK:]
+    if len(last) < STREAK or not all(record.infeasible for record in last):
+        return ""
+    reason = last[-1].outcome.reason
+    return (
+        f"stopped: {STREAK} architectures in a row are over a limit (the last one: {reason}); raise the limit or narrow the space"
+    )
+
+
+class Driver:
+    """One start of a run: relaunches what was asked and not ended, then asks on. The launcher calls `next`, `tell` and `finish`."""
+
+    def __init__(self, space: Space, strategy: Strategy, log: Log, *, progress: Progress):
+        self.space, self.strategy, self.log, self.progress = space, strategy, log, progress
+        self.token = raise_fence(log.run_dir, progress.note)
+        self._waiting = deque(log.records.running)
+        for record in log.records:
+            if not record.running:
+                self._clean(record)
+        progress.resumed(log.records)
+
+    @property
+    def running(self) -> bool:
+        return bool(self.log.records.running)
+
+    def next(self) -> Record | None:
+        """The next trial to launch, on disk already; None: wait while some run, else all is done."""
+        if self._waiting:
+            record = self._waiting.popleft()
+        else:
+            started = time.perf_counter()
+            proposal = next_proposal(self.space, self.strategy, self.log.records)
+            if proposal is None:
+                return None
+            record = self.log.asked(proposal, ask_s=time.perf_counter() - started)
+        self.progress.asked(record)
+        return record
+
+    def job(self, record: Record) -> Job:
+        proposal = record.proposal
+        directory = self.log.run_dir / "checkpoints" / str(record.trial)
+        directory.mkdir(parents=True, exist_ok=True)
+        return Job(proposal.arch, proposal.seed, proposal.rung, directory)
+
+    def tell(self, number: int, event: RungResult | Outcome) -> None:
+        """Enter what a trial yielded. Raises TrialBug where it was a bug: the trial stays open, the next start tries it again."""
+        if isinstance(event, RungResult):
+            if self.log.rung(number, event):
+                self.progress.rung(self.log.records[number], event.rung)
+        elif event.kind == "bug":
+            self.log.bug(number, event.reason)
+            self._raise(number, event.reason)
+        else:
+            record = self.log.ended(number, event)
+            self._clean(record)
+            self.progress.ended(record)
+
+    def finish(self) -> str:
+        """Enter why the run is over, and return it."""
+        records = self.log.records
+        assert not records.running, "finished with trials running"
+        reason = streak(records) or f"finished: {records.trained(self.strategy.rung)} members trained"
+        self.log.finished(reason)
+        return reason
+
+    def _raise(self, number: int, reason: str) -> NoReturn:
+        again = "mend it and give the same command again: the run goes on with this trial"
+        raise TrialBug(f"trial {number} ({self.log.records[number].proposal.arch.id[:8]}): {again}\n{reason}")
+
+    def _clean(self, record: Record) -> None:
+        """Delete checkpoints that no ask can continue: all but those of a trial that a strategy may take further."""
+        further = self.strategy.continues and record.ok and record.proposal.rung < self.strategy.rung
+        busy = any(other.trial == record.trial for other in self.log.records.running)
+        if not (further or busy or (self.strategy.keep and record.ok)):
+            shutil.rmtree(self.log.run_dir / "checkpoints" / str(record.trial), ignore_errors=True)
+
+
+def steps(evaluate: Evaluate, job: Job) -> Iterator[RungResult | Outcome]:
+    """A job's events with the contract enforced: rungs, then exactly one outcome; whatever is raised is a bug with its traceback."""
+    try:
+        for event in evaluate(job):
+            yield event
+            if isinstance(event, Outcome):
+                return
+    except Exception:
+        yield Outcome("bug", traceback.format_exc())
+    else:
+        yield Outcome("bug", f"{evaluate!r} ended without an outcome")

@@ -1,0 +1,276 @@
+"""Trials on Ray Tune: in parallel on this machine, or on a cluster that is there already. The only file that knows Ray.
+
+Tune runs the trials; what to try and what is remembered is ours: a `Searcher` asks the driver for the next trial, and every step of a
+trial returns one event of `evaluate`, which goes to the log. Tune's own experiment state is never read back.
+"""
+
+import logging
+import math
+import os
+import shutil
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.exceptions import RayActorError
+from ray.tune.search import Searcher
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from evaluators.api import Evaluate, Job, Outcome
+from search.launch import LAUNCHERS
+from search.launch.driver import Driver, steps
+from search.launch.fence import hold_fence
+from search.progress import Progress
+from search.records import Log
+from search.strategy import Strategy
+from space import Space
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+STORE_MB = 256  # Ray's object store: trials travel as architectures, data and weights do not pass through it
+QUIET = {  # what Ray prints, collects and writes beside our log; read by Ray when it starts
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_RESULT_BUFFER_LENGTH": "0",
+    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "0",
+}
+
+
+@LAUNCHERS.register("ray")
+@dataclass(frozen=True)
+class RayTune:
+    """`address: local` starts a Ray of this run's own; `auto` or an address joins a running cluster."""
+
+    address: str = "local"
+    workers: int = 0  # trials at a time; 0: as many as the resources allow
+    cpus_per_trial: float = 1.0
+    gpus_per_trial: float | None = None  # fractions share a GPU; null: one where there are GPUs, else none
+    plugins: list[str] = field(default_factory=list)  # modules shipped to a cluster; filled in by config.py
+
+    def __post_init__(self) -> None:
+        for name, low in (("workers", 0), ("cpus_per_trial", 0), ("gpus_per_trial", 0)):
+            value = getattr(self, name)
+            if value is not None and value < low:
+                raise ValueError(f"launch.{name}: {value} given; allowed: {low} or more")
+        if self.gpus_per_trial and self.gpus_per_trial > 1 and self.gpus_per_trial % 1:
+            raise ValueError(f"launch.gpus_per_trial: {self.gpus_per_trial} given; allowed: a fraction below 1, or whole GPUs")
+
+    def run(self, space: Space, strategy: Strategy, evaluate: Evaluate, log: Log, *, progress: Progress) -> str:
+        """Why the run is over. Ray and its workers are gone when this returns or raises."""
+        with progress, _logs_to(log.run_dir / "ray.log"):
+            driver = Driver(space, strategy, log, progress=progress)
+            try:
+                self._connect(log.run_dir)
+                ask = Ask(driver, self)
+                self._tuner(ask, evaluate, log.run_dir).fit()
+            finally:
+                ray.shutdown()
+            shutil.rmtree(log.run_dir / "ray", ignore_errors=True)
+            if ask.error is not None:
+                raise ask.error
+            if not ask.done:
+                raise KeyboardInterrupt  # Tune took the signal, stopped its trials and returned
+            return driver.finish()
+
+    def _connect(self, run_dir: Path) -> None:
+        if ray.is_initialized():
+            raise ValueError("launch=ray: this process is connected to Ray already; one run at a time")
+        quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
+        if self.address == "local":
+            path = os.pathsep.join(dict.fromkeys([*(entry for entry in sys.path if entry), str(CHECKOUT)]))
+            cpus = max(os.cpu_count() or 1, math.ceil(self.workers * self.cpus_per_trial))
+            environment = {"env_vars": {"PYTHONPATH": path}}
+            store = STORE_MB * 2**20
+            ray.init("local", num_cpus=cpus, include_dashboard=False, object_store_memory=store, runtime_env=environment, **quiet)
+        else:
+            ray.init(self.address, runtime_env=self._shipped(), **quiet)
+            check_shared(run_dir)
+
+    def _shipped(self) -> dict[str, Any]:
+        """The checkout as working directory and the plug-ins' packages, for machines that have neither."""
+        modules = {name.partition(".")[0] for name in self.plugins}
+        origins = [Path(spec.origin) for name in sorted(modules) if (spec := find_spec(name)) and spec.origin]
+        outside = [at for at in origins if not at.resolve().is_relative_to(CHECKOUT)]
+        packages = [str(at.parent if at.name == "__init__.py" else at) for at in outside]
+        excludes = [".git", "results", "outputs", "multirun", ".venv"]
+        return {"working_dir": str(CHECKOUT), "py_modules": packages, "excludes": excludes}
+
+    def _tuner(self, ask: "Ask", evaluate: Evaluate, run_dir: Path) -> tune.Tuner:
+        shutil.rmtree(run_dir / "ray", ignore_errors=True)
+        trainable = tune.with_parameters(Trial, evaluate=evaluate, run_dir=run_dir, token=ask.driver.token)
+        return tune.Tuner(
+            tune.with_resources(trainable, self.resources()),
+            tune_config=tune.TuneConfig(search_alg=ask, num_samples=-1, reuse_actors=True),
+            run_config=tune.RunConfig(
+                name="ray",
+                storage_path=str(run_dir),
+                failure_config=tune.FailureConfig(max_failures=1),  # a lost worker's trial is tried once more
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # evaluate keeps its own
+                callbacks=[Losses(ask)],
+                stop=StopOnError(ask),
+                verbose=0,
+            ),
+        )
+
+    def resources(self) -> dict[str, float]:
+        """What one trial occupies."""
+        gpus = self.gpus_per_trial
+        if gpus is None:
+            gpus = 1.0 if ray.cluster_resources().get("GPU", 0) else 0.0
+        return {"cpu": self.cpus_per_trial, "gpu": gpus}
+
+    def places(self) -> int:
+        """How many trials fit at a time, counted node by node; at least one, so that an impossible wish shows as Ray's own wait."""
+        if self.workers:
+            return self.workers
+        wanted = {"CPU": self.resources()["cpu"], "GPU": self.resources()["gpu"]}
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        fit = [min((int(node.get(kind, 0) / need) for kind, need in wanted.items() if need), default=1) for node in nodes]
+        return max(1, sum(fit))
+
+
+class Ask(Searcher):
+    """Tune's view of the driver: it suggests what the driver asks for, and logs what trials return."""
+
+    def __init__(self, driver: Driver, conf: RayTune):
+        super().__init__()
+        self.driver, self.conf = driver, conf
+        self.error: BaseException | None = None
+        self.done = False
+        self._numbers: dict[str, int] = {}  # Tune's trial id -> number of the ask
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if self.error is not None or self.done:
+            return self.FINISHED
+        if len(self._numbers) >= self.conf.places():
+            return None  # Tune would queue one more: it would be asked with less known
+        try:
+            record = self.driver.next()
+        except BaseException as error:
+            self.error = error
+            return self.FINISHED
+        if record is None:
+            self.done = not self._numbers
+            return self.FINISHED if self.done else None
+        self._numbers[trial_id] = record.number
+        return {"number": record.number, "job": self.driver.job(record)}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        self._tell(trial_id, result)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        if error:
+            return  # `broke` follows, and knows the exception
+        if result is not None:
+            self._tell(trial_id, result)
+        self._numbers.pop(trial_id, None)
+
+    def broke(self, trial_id: str, exception: Exception | None, text: str) -> None:
+        """A trial errored twice: its worker died (that is a failure), or raised outside the job (that is a bug)."""
+        if isinstance(exception, RayActorError):
+            outcome = Outcome("failed", "worker lost twice: its process died (out of memory, killed, or its node went away)")
+        else:
+            outcome = Outcome("bug", text)
+        self._tell(trial_id, {"event": outcome})
+        self._numbers.pop(trial_id, None)
+
+    def _tell(self, trial_id: str, result: dict[str, Any]) -> None:
+        number = self._numbers.get(trial_id)
+        if number is None or self.error is not None:
+            return
+        try:
+            self.driver.tell(number, result["event"])
+        except BaseException as error:
+            self.error = error
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the log is the state."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its set-up beside the trials; nobody reads it back
+
+    def restore(self, checkpoint_path: str) -> None:
+        raise RuntimeError("a run is resumed from its log, never from Tune's state")
+
+
+class Losses(tune.Callback):
+    """Hears of errored trials with their exception, which a searcher is not told."""
+
+    def __init__(self, ask: Ask):
+        self._ask = ask
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._ask.broke(trial.trial_id, trial.get_pickled_error(), str(trial.get_error()))
+
+
+class StopOnError(tune.Stopper):
+    """Ends the whole experiment once the driver has raised: a bug, or a strategy that refuses to go on."""
+
+    def __init__(self, ask: Ask):
+        self._ask = ask
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self._ask.error is not None
+
+
+class Trial(tune.Trainable):
+    """A worker: one step is one event of the job. The process is used again for the next trial."""
+
+    def setup(self, config: dict[str, Any], evaluate: Evaluate, run_dir: Path, token: str) -> None:
+        hold_fence(run_dir, token)
+        self.evaluate = evaluate
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        job: Job = new_config["job"]
+        self.events = steps(self.evaluate, job)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        event = next(self.events)
+        return {"event": event, "done": isinstance(event, Outcome)}
+
+
+def check_shared(run_dir: Path) -> None:
+    """Every node must see the run directory: checkpoints and the fence are there. ValueError names the nodes that do not."""
+    token = run_dir / f".shared-{uuid.uuid4().hex}"
+    token.write_text("seen")
+    try:
+        nodes = {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
+        sees = ray.remote(num_cpus=0)(os.path.exists)
+        asked = {node: sees.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)) for node in nodes}
+        seen = {node: ray.get(task.remote(str(token))) for node, task in asked.items()}
+    finally:
+        token.unlink()
+    blind = sorted(nodes[node] for node, found in seen.items() if not found)
+    if blind:
+        where = "launch.address: the run directory must be on storage that every node sees"
+        raise ValueError(f"{where}; {run_dir} is missing on: {', '.join(blind)}")
+
+
+@contextmanager
+def _logs_to(path: Path) -> Iterator[None]:
+    """Ray's messages go to a file for as long as this lasts; its settings hold for the process and what it starts."""
+    os.environ.update(QUIET)
+    handler = logging.FileHandler(path, delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("ray")
+    kept = logger.handlers[:], logger.propagate
+    logger.handlers, logger.propagate = [handler], False
+    try:
+        yield
+    finally:
+        logger.handlers, logger.propagate = kept
+        handler.close()

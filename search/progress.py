@@ -1,0 +1,88 @@
+"""What a run shows while it goes on: a bar for the members, a line for each trial that runs, and a line kept for each that ended."""
+
+import time
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+from search.objectives import Objective
+from search.records import Record, Records
+
+
+class Progress:
+    """Shown by the launcher's process only. On a terminal bars live below the lines; elsewhere there are plain lines."""
+
+    def __init__(
+        self, trials: int, *, goals: tuple[Objective, ...], last: int, columns: Iterable[str] = (), console: Console | None = None
+    ):
+        """`trials` members are wanted; `last` is the last rung; `columns` are measurements shown beside the objectives."""
+        self.console = console or Console()
+        self.names = tuple(dict.fromkeys([*(goal.name for goal in goals), *columns]))
+        self.last = last
+        text = TextColumn("{task.description}")
+        self._bars = Bars(text, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=self.console, transient=True)
+        self._total = self._bars.add_task("members", total=trials)
+        self._tasks: dict[int, int] = {}
+        self._done: set[int] = set()
+        self._baseline: Record | None = None
+        self._since: dict[int, float] = {}
+
+    def __enter__(self) -> "Progress":
+        if self.console.is_terminal:
+            self._bars.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bars.live.is_started:
+            self._bars.stop()
+
+    def note(self, text: str) -> None:
+        self.console.print(text, style="dim", markup=False, highlight=False)
+
+    def resumed(self, records: Records) -> None:
+        """Take up a log: what ended in earlier starts counts as done, without a line."""
+        for record in records.ended:
+            self._count(record)
+        if len(records):
+            self.note(f"continuing a run of {len(records)} trials, {len(records.running)} of them to be launched again")
+
+    def asked(self, record: Record) -> None:
+        label = f"  {self._label(record)}"
+        self._since[record.number] = time.monotonic()
+        self._tasks[record.number] = self._bars.add_task(label, total=max(1, record.proposal.rung + 1))
+
+    def rung(self, record: Record, rung: int) -> None:
+        task = self._tasks[record.number]
+        self._bars.update(task, completed=rung + 1, description=f"  {self._label(record)} rung {rung}/{record.proposal.rung}")
+
+    def ended(self, record: Record) -> None:
+        self._bars.remove_task(self._tasks.pop(record.number))
+        self._count(record)
+        took = f"{time.monotonic() - self._since.pop(record.number):.1f} s"
+        self.console.print(f"{self._label(record)}  {self._verdict(record)}  {took}", markup=False, highlight=False, soft_wrap=True)
+
+    def _count(self, record: Record) -> None:
+        if record.number == 0:
+            self._baseline = record
+        if not record.infeasible:
+            self._done.add(record.trial)
+        self._bars.update(self._total, completed=len(self._done))
+
+    def _label(self, record: Record) -> str:
+        return f"trial {record.number:>3} {record.proposal.arch.id[:8]}{' baseline' if record.number == 0 else ''}"
+
+    def _verdict(self, record: Record) -> str:
+        assert record.outcome is not None
+        if not record.ok:
+            return f"{record.outcome.kind}: {(record.outcome.reason.strip().splitlines() or [''])[-1]}"
+        return "  ".join(self._reading(record, name) for name in self.names if record.measurements.get(name) is not None)
+
+    def _reading(self, record: Record, name: str) -> str:
+        value = record.measurements[name]
+        base = self._baseline.measurements.get(name) if self._baseline and self._baseline is not record else None
+        if not isinstance(value, int | float):
+            return f"{name} {value}"
+        change = f" ({100 * (value / base - 1):+.1f} %)" if isinstance(base, int | float) and base else ""
+        return f"{name} {value:.4g}{change}"

@@ -1,0 +1,18 @@
+"""TPE: densities of good and of other trials, the quotient sampled. Source: Bergstra et al. 2011; several objectives, Ozaki et al. 2022
+(Optuna's). Trials that run are counted as poor until they end, which keeps parallel workers apart."""
+
+from dataclasses import dataclass
+
+from optuna.samplers import TPESampler
+
+from search.strategy import STRATEGIES
+from search.strategy._optuna import OptunaStrategy
+
+
+@STRATEGIES.register("tpe")
+@dataclass(frozen=True, kw_only=True)
+class TPE(OptunaStrategy):
+    startup: int = 10  # random trials before the densities are used
+
+    def sampler(self, seed: int) -> TPESampler:
+        return TPESampler(seed=seed, n_startup_trials=self.startup)

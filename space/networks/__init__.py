@@ -1,0 +1,14 @@
+"""Networks: each file turns one kind of typed architecture into a module, and registers itself under its own file's name.
+
+A network is an `nn.Module` class with
+- `Arch`: the frozen dataclass of everything an architecture may choose. Field types: int, float, str, `Literal[...]`,
+  `tuple[int, ...]`, a slot's annotation (`Mixer`), a frozen dataclass, or a tuple of one (a repeat: `layer: tuple[Layer, ...]`);
+- `__init__(self, arch, classes)`;
+- a static `widened(arch, factor) -> arch`: the same architecture with its channels scaled, the training proxy's.
+"""
+
+from registry import Registry, import_siblings
+
+NETWORKS: Registry[type] = Registry("network")
+
+import_siblings(__name__)

@@ -1,0 +1,1 @@
+"""Published checkpoints, renamed into our networks: one file a source."""

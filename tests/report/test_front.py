@@ -1,0 +1,137 @@
+"""Comparing networks: seeds averaged, only equally trained ones ranked, changes against the baseline."""
+
+from pathlib import Path
+
+import pytest
+
+from report.changes import changes
+from report.fidelity import agreements
+from report.figures import figure, percent
+from report.front import compare
+from report.headlines import headlines
+from report.run import load
+from report.table import summary_text
+from space import Arch
+
+ROOT_ARCH = {"stage1": {"depth": 3, "mixer": {"name": "attention", "heads": 1, "kv": "conv"}, "embed": "conv"}}
+
+
+def named(name):
+    return Arch.from_yaml(Path(__file__).parents[2] / "conf" / "arch" / f"{name}.yaml")
+
+
+def told(arch):
+    return [str(change) for change in changes(arch, ROOT_ARCH)]
+
+
+def test_changes_name_the_dotted_place():
+    assert told(ROOT_ARCH) == []
+    assert told({"stage1": ROOT_ARCH["stage1"] | {"depth": 2}}) == ["stage1.depth: 3 -> 2"]
+    assert told({"stage1": ROOT_ARCH["stage1"] | {"mixer": {"name": "pool", "size": 3}}}) == [
+        "stage1.mixer: attention -> pool (size 3)"
+    ]
+    assert told({"stage1": ROOT_ARCH["stage1"] | {"mixer": "identity"}}) == ["stage1.mixer: attention -> identity"]
+
+
+def test_a_sub_choice_carries_its_option():
+    inner = {"name": "attention", "heads": 1, "kv": {"name": "pool", "size": 7}}
+    assert told({"stage1": ROOT_ARCH["stage1"] | {"mixer": inner}}) == ["stage1.mixer.attention.kv: conv -> pool (size 7)"]
+
+
+def test_repeats_that_come_and_go():
+    before = {"layer1": {"window": 8}, "layer2": {"window": 4}}
+    after = {"layer1": {"window": 8}, "layer3": {"window": 2}}
+    assert [str(change) for change in changes(after, before)] == ["layer2: (window 4) -> none", "layer3: none -> (window 2)"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("params_m", 27.461974, "27.46 M"),
+        ("macs_g", 62.337, "62.34 G"),
+        ("latency_ms", 12.345, "12.3 ms"),
+        ("latency_ms", 2953.2, "2953 ms"),
+        ("latency_ms", 0.8312, "0.831 ms"),
+        ("latency_ms", 99.96, "100 ms"),
+        ("miou", 0.34712, "0.347"),
+        ("miou", None, "-"),
+        ("energy_g", 3.0, "3.00 G"),
+        ("latency_device", "Example", "Example"),
+    ],
+)
+def test_figures_are_written_one_way(name, value, text):
+    assert figure(name).text(value) == text
+
+
+def test_percent_has_a_sign_unless_it_is_nothing():
+    assert [percent(12.34), percent(-12.34), percent(-0.01), percent(None)] == ["+12.3 %", "-12.3 %", "0.0 %", "-"]
+
+
+def test_seeds_are_averaged_and_their_deviation_kept(writer):
+    run = writer()
+    run.trial(named("segformer_b2"), latency=100.0, miou=0.3)
+    run.trial(named("boostformer"), latency=60.0, miou=0.30, seed=1)
+    run.trial(named("boostformer"), latency=60.0, miou=0.32, seed=2)
+    network = next(n for n in compare(load(run.directory)).networks if n.trials == (1, 2))
+    assert network.measurements["miou"] == pytest.approx(0.31)
+    assert network.deviation["miou"] == pytest.approx(0.0141, abs=1e-4)
+    assert network.gains["miou"] == pytest.approx(3.333, abs=1e-3)
+
+
+def test_only_the_furthest_rung_is_ranked(writer):
+    run = writer()
+    run.trial(named("segformer_b2"), latency=100.0, miou=0.3)
+    run.trial(named("boostformer"), latency=10.0, miou=0.9, rungs=1)
+    front = compare(load(run.directory)).front
+    assert [network.arch.id for network in front] == [named("segformer_b2").id]
+
+
+def test_a_continued_trial_is_one_trial(writer):
+    run = writer()
+    run.trial(named("segformer_b2"), latency=100.0, miou=0.3, rungs=1)
+    again = run.ask(named("segformer_b2"), rung=2, continues=0)
+    run.rung(again, 2, miou=0.4)
+    run.end(again, "ok", "")
+    (trial,) = load(run.directory).trials
+    assert (trial.number, trial.rung, trial.kind, trial.measurements["miou"]) == (0, 2, "ok", 0.4)
+    assert trial.measurements["latency_ms"] == 100.0
+    assert set(trial.rungs) == {0, 1, 2}
+
+
+def test_latency_change_comes_from_the_ratio_read_in_turns(writer):
+    run = writer()
+    run.trial(named("segformer_b2"), latency=100.0, miou=0.3)
+    number = run.ask(named("boostformer"), rung=1)
+    run.rung(number, 0, latency_ms=90.0, latency_ratio=0.6, baseline_latency_ms=150.0)
+    run.rung(number, 1, miou=0.3)
+    run.end(number, "ok", "")
+    network = next(n for n in compare(load(run.directory)).networks if n.trials == (1,))
+    assert network.gains["latency_ms"] == pytest.approx(-40)
+
+
+def test_rank_correlation_needs_enough_networks(full, writer):
+    found = agreements(load(full))
+    assert {(a.measurement, a.rung, a.last) for a in found} == {("miou", 1, 3), ("miou", 2, 3)}
+    assert all(a.tau == pytest.approx(1) and a.count > 30 for a in found)
+    few = writer("few")
+    few.trial(named("segformer_b2"), latency=100.0, miou=0.3)
+    assert agreements(load(few.directory)) == ()
+
+
+def test_headlines_lead_with_what_beats_the_baseline(full):
+    comparison = compare(load(full))
+    first, *others = headlines(comparison, {})
+    assert first.title == "Better in every objective"
+    assert first.network.gains["miou"] > 0 > first.network.gains["latency_ms"]
+    assert [other.title for other in others] == ["Highest mIoU", "Lowest latency"]
+
+
+def test_a_failed_baseline_leaves_nothing_to_compare_with(writer):
+    run = writer()
+    run.end(run.ask(named("segformer_b2")), "failed", "out of memory")
+    run.trial(named("boostformer"), latency=60.0, miou=0.3)
+    found = load(run.directory)
+    comparison = compare(found)
+    assert comparison.baseline is None
+    assert headlines(comparison, {}) == ()
+    assert "0.300" in summary_text(found, comparison, {})

@@ -1,0 +1,50 @@
+import io
+
+from rich.console import Console
+from toy import strategy, toy_space
+
+from evaluators.api import Outcome
+from search.progress import Progress
+from search.records import Proposal, Record, Records
+
+
+def record(number, values=None, outcome=None):
+    arch = list(toy_space().enumerate())[number]
+    return Record(
+        number, Proposal(arch, 0, 2), number, measurements=values or {}, outcome=outcome, ended_at=number if outcome else None
+    )
+
+
+def shown(terminal):
+    out = io.StringIO()
+    goals = strategy().goals
+    progress = Progress(5, goals=goals, last=2, columns=["params_m"], console=Console(file=out, force_terminal=terminal, width=120))
+    base = record(0, {"miou": 0.5, "latency_ms": 2.0, "params_m": 4.0}, Outcome("ok"))
+    other = record(1, {"miou": 0.6, "latency_ms": 1.0, "params_m": None}, Outcome("ok"))
+    with progress:
+        for each in (base, other, record(2, {}, Outcome("infeasible", "latency_ms 9 > 5"))):
+            progress.asked(Record(each.number, each.proposal, each.number))
+            progress.rung(each, 0)
+            progress.ended(each)
+    return out.getvalue()
+
+
+def test_a_line_for_each_ended_trial_against_the_baseline():
+    lines = shown(terminal=False).splitlines()
+    assert len(lines) == 3
+    assert "baseline  miou 0.5  latency_ms 2  params_m 4" in lines[0]
+    assert "miou 0.6 (+20.0 %)  latency_ms 1 (-50.0 %)" in lines[1]
+    assert "infeasible: latency_ms 9 > 5" in lines[2]
+
+
+def test_bars_on_a_terminal():
+    text = shown(terminal=True)
+    assert "members" in text
+    assert "rung 0/2" in text
+
+
+def test_a_resumed_run_says_so():
+    out = io.StringIO()
+    progress = Progress(5, goals=strategy().goals, last=2, console=Console(file=out, width=120))
+    progress.resumed(Records((record(0, {"miou": 0.5}, Outcome("ok")), record(1))))
+    assert "continuing a run of 2 trials, 1 of them to be launched again" in out.getvalue()

@@ -1,0 +1,219 @@
+"""One suite over every registered strategy, on the toy space and its deterministic evaluator, without launching anything."""
+
+import dataclasses
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from toy import Evaluate, measurements, strategy, toy_space
+
+from evaluators.api import Outcome, RungResult
+from search.launch.driver import STREAK, next_proposal, streak
+from search.pareto import front
+from search.records import Ledger, Proposal, Record, Records
+from search.strategy import STRATEGIES
+from search.strategy.gp import asking_share
+
+SPACE = toy_space()
+OPTIONS = {
+    "archs": {"members": [SPACE.sample(random.Random(n)) for n in range(9)]},
+    "nsga2": {"population": 4},
+    "nsga3": {"population": 4},
+}
+OPTIONS |= {"gp": {"startup": 4}, "tpe": {"startup": 4}}
+names = pytest.mark.parametrize("name", STRATEGIES.names())
+
+
+def chosen(name, **options):
+    return strategy(name, **{"trials": 10, **OPTIONS.get(name, {}), **options})
+
+
+def close(ledger, number, kind="ok", train_s=100.0):
+    """End trial `number` as the toy evaluator would."""
+    proposal = ledger[number].proposal
+    for rung in range(proposal.rung + 1):
+        readings = measurements(proposal.arch, proposal.seed, rung)
+        readings |= {"train_s": train_s} if rung else {}
+        ledger.apply({"event": "rung", "number": number, "rung": rung, "measurements": readings})
+    ledger.apply({"event": "ended", "number": number, "kind": kind, "reason": "latency_ms 9 > 5"})
+
+
+def ask(ledger, proposal, ask_s=0.0):
+    arch = {"network": proposal.arch.network, "arch": proposal.arch.arch}
+    event = {"event": "asked", "number": len(ledger), "continues": None, "seed": proposal.seed, "rung": proposal.rung}
+    ledger.apply({**event, "arch": arch, "ask_s": ask_s})
+
+
+def played(strategy, *, workers=1, kind=lambda arch: "ok", space=SPACE, limit=200):
+    """Records of a run with so many trials in flight; the newest ends first, so that orders differ from numbers."""
+    ledger = Ledger()
+    for _ in range(limit):
+        proposal = next_proposal(space, strategy, ledger.records)
+        if proposal is not None:
+            ask(ledger, proposal)
+        running = ledger.records.running
+        if not running:
+            return ledger.records
+        if proposal is None or len(running) >= workers:
+            close(ledger, running[-1].number, kind(running[-1].proposal.arch))
+    raise AssertionError("does not end")
+
+
+@names
+def test_only_valid_asks_the_opening_first_and_no_repeats(name):
+    records = played(chosen(name))
+    assert len(records) == 10
+    assert len(records.keys) == 10
+    assert records[0].proposal.arch == SPACE.baseline
+    assert all(record.proposal.arch in SPACE for record in records)
+    assert all(record.proposal.rung == 2 for record in records)
+    if name != "archs":
+        assert records[1].proposal.arch == SPACE.known[0]
+
+
+@names
+def test_an_ask_is_pure(name):
+    ask_it = chosen(name)
+    for workers in (1, 3):
+        records = played(ask_it, workers=workers)
+        for number in (1, 5, 9):
+            above = Records(records.items[:number])
+            fresh = dataclasses.replace(ask_it)
+            assert next_proposal(SPACE, ask_it, above) == next_proposal(toy_space(), fresh, above)
+    assert played(ask_it, workers=3) == played(dataclasses.replace(ask_it), workers=3)
+
+
+@names
+def test_the_lag_makes_the_sequence_independent_of_the_workers(name):
+    lagged = chosen(name, lag=3)
+    sequences = [[record.proposal for record in played(lagged, workers=workers)] for workers in (1, 2, 3, 5)]
+    assert all(sequence == sequences[0] for sequence in sequences)
+    assert len(sequences[0]) == 10
+
+
+@names
+def test_failed_trials_do_not_stop_it(name):
+    records = played(chosen(name), kind=lambda arch: "failed" if arch.arch["a"] >= 2 else "ok")
+    assert len(records) == 10
+
+
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if name != "archs"])
+def test_infeasible_ones_do_not_count(name):
+    records = played(chosen(name), kind=lambda arch: "infeasible" if arch.arch["a"] >= 3 else "ok")
+    assert records.trained(2) == 10
+    assert len(records.keys) == len(records)
+
+
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if name not in ("archs", "gp")])
+def test_it_stops_when_the_space_is_used_up(name):
+    small = toy_space(narrowed=True, a=[0, 1], b=[0, 1, 3])
+    records = played(chosen(name, trials=1000), space=small)
+    assert {record.proposal.arch.id for record in records} == {arch.id for arch in small.enumerate()}
+
+
+def test_narrowed_space_keeps_its_baseline_as_trial_0():
+    space = toy_space(narrowed=True, a=[2, 4, 6])
+    assert not space.baseline_inside
+    for name in STRATEGIES:
+        records = played(chosen(name, members=[]) if name != "archs" else chosen(name), space=space) if name != "archs" else None
+        if records:
+            assert records[0].proposal.arch == space.baseline
+            assert all(record.proposal.arch in space for record in records[1:])
+
+
+def test_random_search_finds_the_front_of_a_space_it_covers():
+    records = played(chosen("random", trials=144), limit=500)
+    best = {record.proposal.arch.id for record in front(records, chosen("random").goals)}
+    everything = [
+        Record(
+            n, Proposal(arch, 0, 2), n, measurements={**measurements(arch, 0, 0), **measurements(arch, 0, 2)}, outcome=Outcome("ok")
+        )
+        for n, arch in enumerate(SPACE.enumerate())
+    ]
+    assert best == {record.proposal.arch.id for record in front(everything, chosen("random").goals)}
+
+
+@pytest.mark.parametrize("name", ["nsga2", "nsga3", "tpe"])
+def test_samplers_find_a_known_optimum(name):
+    """One objective whose best member is a = b = 7 with attention."""
+    records = played(chosen(name, trials=70, objectives={"miou": "max"}, rungs=[1, 3]))
+    best = front(records, chosen(name, objectives={"miou": "max"}).goals)[0]
+    assert best.proposal.arch.arch["a"] == 7
+
+
+def test_archs_trains_its_list_under_each_seed():
+    conf = chosen("archs", seeds=[1, 2], trials=1)
+    records = played(conf)
+    wanted = [SPACE.baseline, *OPTIONS["archs"]["members"]]
+    assert [record.proposal.arch for record in records] == wanted * 2
+    assert [record.proposal.seed for record in records] == [1] * 10 + [2] * 10
+    assert played(chosen("archs", baseline=False))[0].proposal.arch == wanted[1]
+    with pytest.raises(ValueError, match=r"search\.archs: none given"):
+        next_proposal(SPACE, chosen("archs", members=[]), Records())
+
+
+def test_a_streak_of_infeasible_ones_ends_the_run_and_names_the_limit():
+    items = tuple(
+        Record(n, Proposal(SPACE.baseline, 0, 1), n, outcome=Outcome("infeasible", "latency_ms 9 > 5"), ended_at=n)
+        for n in range(STREAK)
+    )
+    records = Records(items)
+    assert "latency_ms 9 > 5" in streak(records)
+    assert next_proposal(SPACE, chosen("random", trials=5), records) is None
+    assert not streak(Records(items[:-1]))
+
+
+def test_gp_warns_then_refuses_where_asking_is_slower_than_training(caplog):
+    ledger, gp = Ledger(), chosen("gp", trials=99)
+
+    def step(ask_s, times):
+        for _ in range(times):
+            ask(ledger, next_proposal(SPACE, gp, ledger.records), ask_s=ask_s)
+            close(ledger, len(ledger) - 1, train_s=5.0)  # at each of two rungs: 10 s a trial
+
+    step(0.1, 6)
+    assert asking_share(ledger.records) == pytest.approx(0.01)
+    assert not caplog.records
+    step(5.0, 4)
+    assert "consider search=tpe" in caplog.text
+    assert len(caplog.records) == 1
+    step(20.0, 3)
+    with pytest.raises(ValueError, match="use search=tpe"):
+        next_proposal(SPACE, gp, ledger.records)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"trials": 0}, "search.trials: 0 given; allowed: 1 or more"),
+        ({"lag": 0}, "search.lag"),
+        ({"objectives": {"miou": "up"}}, "unknown direction 'up'"),
+        ({"name": "nsga2", "population": 1}, "search.population"),
+        ({"name": "nsga3", "population": 1}, "search.population"),
+    ],
+)
+def test_options_are_checked(options, message):
+    with pytest.raises(ValueError, match=message):
+        strategy(**options)
+
+
+def test_same_seed_same_ids_in_another_process():
+    here = [record.proposal.arch.id for record in played(chosen("nsga2"))]
+    code = "import sys, json; sys.path.insert(0, sys.argv[1]); import test_strategies as t; "
+    code += "print(json.dumps([r.proposal.arch.id for r in t.played(t.chosen('nsga2'))]))"
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.getcwd()}
+    command = [sys.executable, "-c", code, str(Path(__file__).parent)]
+    there = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert json.loads(there.stdout) == here
+
+
+def test_the_toy_evaluator_keeps_its_contract(tmp_path):
+    from evaluators.api import Job
+
+    (tmp_path / "checkpoints" / "0").mkdir(parents=True)
+    events = list(Evaluate()(Job(SPACE.baseline, 0, 2, tmp_path / "checkpoints" / "0")))
+    assert [type(event) for event in events] == [RungResult, RungResult, RungResult, Outcome]
