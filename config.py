@@ -9,6 +9,7 @@ import difflib
 import functools
 import hashlib
 import importlib
+import itertools
 import os
 import re
 import shlex
@@ -39,6 +40,7 @@ from search.objectives import check_names
 from search.strategy import STRATEGIES
 from search.strategy.archs import ArchList
 from space import Arch, Space, SpaceConf
+from space.narrowing import keep_fixed
 
 CONF = Path(__file__).parent / "conf"
 NARROWING = ("space.arch.", "space.where")
@@ -120,13 +122,18 @@ def compose(overrides: list[str], *, config_dir: Path | None = None) -> Iterator
         yield conf
 
 
+def typed(conf: DictConfig) -> Any:
+    """The dataclass that a part of the configuration describes, its own checks passed."""
+    return OmegaConf.to_object(conf)
+
+
 def load(conf: DictConfig) -> Run:
     """Check everything that can be checked before a trial starts, and build the run's objects. ValueError says what is wrong."""
     choices, overrides = HydraConfig.get().runtime.choices, list(HydraConfig.get().overrides.task)
     if OmegaConf.is_missing(conf, "space"):
         raise ValueError(f"no space was named. Say +space=<name>; {nearest('', conf_names('space'))}")
-    values: RunConf = OmegaConf.to_object(conf)
-    space = load_space(values.space, choices["space"], overrides)
+    values: RunConf = typed(conf)
+    space = load_space(conf, choices["space"], overrides)
     values.data.check()
     values.task.check(values.data)
     free = [*COUNTERS, *values.latency.limitable]
@@ -149,7 +156,7 @@ def load(conf: DictConfig) -> Run:
     return Run(
         space=space,
         strategy=strategy,
-        launcher=values.launch,
+        launcher=replace(values.launch, plugins=values.plugins) if hasattr(values.launch, "plugins") else values.launch,
         evaluation=evaluation,
         directory=Path(values.results).resolve() / space.name / (values.run or run_name(overrides)),
         command=shlex.join(["python", *sys.orig_argv[1:]]) if sys.argv[0].endswith("run_search.py") else "",
@@ -164,16 +171,21 @@ def kept(conf: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
     return {"choices": taken, **{key: value for key, value in values.items() if key != "hydra"}}
 
 
-def load_space(conf: SpaceConf, name: str, overrides: list[str]) -> Space:
+def load_space(conf: DictConfig, name: str, overrides: list[str]) -> Space:
     """The space as narrowed on the command line. Its baseline and known members are checked against the space as it is written."""
     source = str(conf_file("space", name))
     if not any(item.lstrip("+~").startswith(NARROWING) for item in overrides):
-        return Space.load(conf, name, find_arch, source=source)
-    written = [item for item in overrides if not item.lstrip("+~").startswith(NARROWING)]
+        return Space.load(typed(conf.space), name, find_arch, source=source)
+    written = [*HydraConfig.get().overrides.hydra, *overrides]
+    written = [item for item in written if not item.lstrip("+~").startswith(NARROWING)]
     loader, config_name = GlobalHydra.instance().config_loader(), HydraConfig.get().job.config_name
     whole = loader.load_configuration(config_name, written, HydraConfig.get().mode or hydra.types.RunMode.RUN)
-    Space.load(OmegaConf.to_object(whole.space), name, find_arch, source=source)
-    return Space.load(conf, name, find_arch, source=f"{source} as narrowed on the command line", narrowed=True)
+    whole_space = typed(whole.space)
+    Space.load(whole_space, name, find_arch, source=source)
+    narrowed = typed(conf.space)
+    narrowed = replace(narrowed, arch=keep_fixed(narrowed.arch, whole_space.arch))
+    source = f"{source} as narrowed on the command line"
+    return Space.load(narrowed, name, find_arch, source=source, narrowed=True)
 
 
 def find_arch(name: str) -> Arch:
@@ -248,7 +260,7 @@ def import_plugins(plugins: Iterable[str]) -> None:
 def plugins_named(arguments: list[str]) -> list[str]:
     """The plug-ins of a command line, read before Hydra parses it: `plugins=[a,b]`, or `plugins:` in the chosen experiment."""
     folders = [CONF]
-    for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
+    for flag, value in itertools.pairwise([*arguments, ""]):
         if flag in ("--config-dir", "-cd"):
             folders.append(Path(value))
         elif flag.startswith("--config-dir="):

@@ -2,8 +2,8 @@
 
     python benchmarks/segformer_speed.py [--device cuda] [--size 512] [--batch 2] [--rounds 9] [--threads 2]
 
-Both have the same weights. Each round times one after the other, in changing order, so that drift of the machine cancels; the ratio is
-that of the medians, and the noise is half the spread (quartiles) of the rounds' own ratios. Below 1: ours is faster.
+Both have the same weights. Each round times one after the other, in changing order, so that drift of the machine cancels. The ratio
+is that of the medians, the noise half the distance of the quartiles of the rounds' own ratios. Below 1: ours is faster.
 """
 
 import argparse

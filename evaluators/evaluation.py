@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from evaluators.train import TrialFailed, seeded, train
 from torch import nn
 
 from evaluators.api import Job, Measurements, Outcome, RungResult
 from evaluators.cost.cache import CostCache
+from evaluators.train import TrialFailed, seeded, train
 from evaluators.turns import DeviceTurns
 from space import Arch, build
 

@@ -16,8 +16,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("run", nargs="+", type=Path, help="a run directory, results/<space>/<run>")
     for run_dir in parser.parse_args(arguments).run:
         import_plugins(run_dir / "config.yaml")
-        report.write(run_dir)
-        print(report.summary(run_dir))
+        page = report.write(run_dir)
+        print(f"{report.summary(run_dir)}\nReport: {page}")
 
 
 def import_plugins(conf: Path) -> None:

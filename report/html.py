@@ -146,9 +146,7 @@ def made(run: Run) -> list[tuple[str, str]]:
 
 
 def timed_on(run: Run) -> str:
-    """Device, precision and threads of the latency measurements."""
-    timed = next((t.measurements for t in run.trials if "latency_device" in t.measurements), None)
-    threads = timed and timed.get("latency_threads")
-    return (
-        f"{timed['latency_device']}, {timed.get('latency_precision')}, {threads} CPU thread{'s' * (threads != 1)}" if timed else ""
-    )
+    """Device, backend, precision and threads of the latency measurements; '' where nothing was timed."""
+    timed = next((t.measurements for t in run.trials if "latency_device" in t.measurements), {})
+    words = {"latency_device": "", "latency_backend": "", "latency_precision": "", "latency_threads": " CPU threads"}
+    return ", ".join(f"{timed[name]}{word}" for name, word in words.items() if timed.get(name))

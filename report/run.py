@@ -59,11 +59,6 @@ class Run:
         return self.trials[0] if self.trials else None
 
     @property
-    def baseline_name(self) -> str:
-        named = self.conf.get("space", {}).get("baseline")
-        return named if isinstance(named, str) and self.conf.get("search", {}).get("baseline", True) else "trial 0"
-
-    @property
     def command(self) -> str:
         """The command that continues the run."""
         return str(self.starts[-1].get("command", "")) if self.starts else ""

@@ -22,7 +22,7 @@ def columns(comparison: Comparison) -> list[str]:
 
 
 def summary_text(run: Run, comparison: Comparison, names: dict[str, str]) -> str:
-    """A table of the front, how the trials ended, and where the report is; coloured where standard output is a terminal."""
+    """A table of the front, how the trials ended, and how to go on where it is unfinished; coloured on a terminal."""
     width = max(100, shutil.get_terminal_size((120, 24)).columns)
     console = Console(width=width, highlight=False)
     with console.capture() as captured:
@@ -31,7 +31,6 @@ def summary_text(run: Run, comparison: Comparison, names: dict[str, str]) -> str
         console.print(Text(standing(run, comparison), style="dim" if run.finished else "yellow"))
         if not run.finished and run.command:
             console.print(Text(f"Continue with: {run.command}", style="yellow"), soft_wrap=True)
-        console.print(f"Report: {run.directory / 'report.html'}", soft_wrap=True, markup=False)
     return captured.get().rstrip()
 
 

@@ -1,4 +1,4 @@
-"""What a run shows while it goes on: a bar for the members, a line for each trial that runs, and a line kept for each that ended."""
+"""What a run shows while it goes on: a bar for the members, a line for each running trial, and a line kept for each ended one."""
 
 import time
 from collections.abc import Iterable

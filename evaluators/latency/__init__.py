@@ -4,11 +4,15 @@ Contract: `measure(candidate, baseline, input_size) -> Measurements`, both netwo
 machine's drift cancels in their ratio. A backend that subclasses `Paired` writes `prepare` and `facts` only.
 """
 
+import logging
+
 from evaluators.latency._paired import Paired
 from registry import Registry, import_siblings
 
 BACKENDS: Registry[type[Paired]] = Registry("latency backend")
 
 __all__ = ["BACKENDS", "Paired"]
+
+logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # a CUDA toolkit without a GPU is no news to us
 
 import_siblings(__name__)

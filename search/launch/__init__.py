@@ -1,5 +1,6 @@
-"""Where trials run. A launcher is a frozen dataclass of its options with one method, `run`; it turns proposals into jobs, and what a
-job yields into lines of the log. What is common to all is in `driver.py`; a new launcher is a file here and a yaml in conf/launch.
+"""Where trials run. A launcher is a frozen dataclass of its options with one method, `run`; it turns proposals into jobs, and
+what a job yields into lines of the log. What is common to all is in `driver.py`; a new launcher is a file here and a yaml in
+conf/launch.
 """
 
 from typing import Protocol
@@ -15,7 +16,7 @@ from space import Space
 class Launcher(Protocol):
     """Runs trials until the strategy has no more, and returns why it is over.
 
-    Raises `TrialBug` after logging a bug, and KeyboardInterrupt with its workers stopped and the log whole.
+    Raises `TrialError` after logging a bug, and KeyboardInterrupt with its workers stopped and the log whole.
     """
 
     def run(self, space: Space, strategy: Strategy, evaluate: Evaluate, log: Log, *, progress: Progress) -> str: ...

@@ -19,18 +19,17 @@ from space import Space
 STREAK = 1000  # infeasible trials in a row that end a run
 
 
-class TrialBug(RuntimeError):
+class TrialError(RuntimeError):
     """An exception in a trial that is no listed failure: ours or a plug-in's mistake. Its text is the traceback."""
 
 
 def next_proposal(space: Space, strategy: Strategy, records: Records) -> Proposal | None:
     """The ask that follows these records: the whole of what a run does next, and pure.
 
-    None while trials run means wait. With a lag, a strategy that has no more on what it may see is asked once more when all have ended.
+    None while trials run means wait. With a lag, a strategy that knows no more from what it may see is asked once more when all
+    have ended.
     """
-    if not records.due(strategy.lag) or (streak(records) and records.running):
-        return None
-    if streak(records):
+    if not records.due(strategy.lag) or streak(records):
         return None
     number = len(records)
     proposal = strategy.ask(space, records.lagged(strategy.lag), trial_rng(strategy.seed, number))
@@ -86,7 +85,7 @@ class Driver:
         return Job(proposal.arch, proposal.seed, proposal.rung, directory)
 
     def tell(self, number: int, event: RungResult | Outcome) -> None:
-        """Enter what a trial yielded. Raises TrialBug where it was a bug: the trial stays open, the next start tries it again."""
+        """Enter what a trial yielded. Raises TrialError where it was a bug: the trial stays open, the next start tries it again."""
         if isinstance(event, RungResult):
             if self.log.rung(number, event):
                 self.progress.rung(self.log.records[number], event.rung)
@@ -108,7 +107,7 @@ class Driver:
 
     def _raise(self, number: int, reason: str) -> NoReturn:
         again = "mend it and give the same command again: the run goes on with this trial"
-        raise TrialBug(f"trial {number} ({self.log.records[number].proposal.arch.id[:8]}): {again}\n{reason}")
+        raise TrialError(f"trial {number} ({self.log.records[number].proposal.arch.id[:8]}): {again}\n{reason}")
 
     def _clean(self, record: Record) -> None:
         """Delete checkpoints that no ask can continue: all but those of a trial that a strategy may take further."""
@@ -119,7 +118,7 @@ class Driver:
 
 
 def steps(evaluate: Evaluate, job: Job) -> Iterator[RungResult | Outcome]:
-    """A job's events with the contract enforced: rungs, then exactly one outcome; whatever is raised is a bug with its traceback."""
+    """A job's events with the contract enforced: rungs, then exactly one outcome; what is raised is a bug with its traceback."""
     try:
         for event in evaluate(job):
             yield event

@@ -1,8 +1,8 @@
 """Workers of a killed run may live on for a moment. They must not write beside the workers of the next one.
 
-Every worker holds the fence file shared for as long as its process lives (it opens the file itself: a descriptor would be inherited by
-forks). A starting driver takes the file exclusively, so it waits for all of them, and writes its own token into it; a worker that comes
-too late finds another token and gives up.
+Every worker holds the fence file shared for as long as its process lives (it opens the file itself: a descriptor would be
+inherited by forks). A starting driver takes the file exclusively, so it waits for all of them, and writes its own token into it; a
+worker that comes too late finds another token and gives up.
 """
 
 import fcntl

@@ -1,7 +1,7 @@
 """Trials on Ray Tune: in parallel on this machine, or on a cluster that is there already. The only file that knows Ray.
 
-Tune runs the trials; what to try and what is remembered is ours: a `Searcher` asks the driver for the next trial, and every step of a
-trial returns one event of `evaluate`, which goes to the log. Tune's own experiment state is never read back.
+Tune runs the trials; what to try and what is remembered is ours: a `Searcher` asks the driver for the next trial, and every step
+of a trial returns one event of `evaluate`, which goes to the log. Tune's own experiment state is never read back.
 """
 
 import logging

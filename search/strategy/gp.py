@@ -1,7 +1,7 @@
 """Gaussian processes with expected hypervolume improvement (Optuna's). Few trials, long trainings: asking itself takes seconds.
 
-Each ask's time is in the log (`ask_s`). Once asking takes a quarter of a training it warns; where it takes longer than a training it
-refuses, because `tpe` would have trained more members in the same time.
+Each ask's time is in the log (`ask_s`). Once asking takes a quarter of a training it warns; where it takes longer than a training
+it refuses, because `tpe` would have trained more members in the same time.
 """
 
 import logging

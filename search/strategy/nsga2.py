@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from optuna import Study
 from optuna.samplers import NSGAIISampler
+from optuna.trial import FrozenTrial
 
 from search.strategy import STRATEGIES
 from search.strategy._optuna import OptunaStrategy
@@ -19,4 +21,11 @@ class NSGA2(OptunaStrategy):
             raise ValueError(f"search.population: {self.population} given; allowed: 2 or more")
 
     def sampler(self, seed: int) -> NSGAIISampler:
-        return NSGAIISampler(population_size=self.population, seed=seed)
+        return OrderedNSGAII(population_size=self.population, seed=seed)
+
+
+class OrderedNSGAII(NSGAIISampler):
+    """Parents in the order of their numbers: Optuna's are so only from a generation's second ask on, when it finds them cached."""
+
+    def select_parent(self, study: Study, generation: int) -> list[FrozenTrial]:
+        return sorted(super().select_parent(study, generation), key=lambda trial: trial.number)

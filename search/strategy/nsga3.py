@@ -37,4 +37,4 @@ class SeededNSGAIII(NSGAIIISampler):
         self._rng.rng.seed(random.Random(f"parents/{generation}").getrandbits(32))
         parents = super().select_parent(study, generation)
         self._rng.rng.set_state(state)
-        return parents
+        return sorted(parents, key=lambda trial: trial.number)  # as they are found in its cache later

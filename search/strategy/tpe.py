@@ -1,5 +1,5 @@
-"""TPE: densities of good and of other trials, the quotient sampled. Source: Bergstra et al. 2011; several objectives, Ozaki et al. 2022
-(Optuna's). Trials that run are counted as poor until they end, which keeps parallel workers apart."""
+"""TPE: densities of good and of other trials, the quotient sampled. Trials that run count as poor until they end, which keeps
+parallel workers apart. Source: Bergstra et al. 2011; several objectives, Ozaki et al. 2022 (Optuna's)."""
 
 from dataclasses import dataclass
 

@@ -47,6 +47,7 @@ def test_a_whole_run_shows_everything(full):
         assert told in shown
     assert "params_m 84.6 is over its limit" in shown
     assert "the loss was not finite" in shown
+    assert shown.count("latency disturbed</span>") == 1
     assert "unfinished" not in shown
     assert len(embedded(text)["points"]) == len(compare(load(full)).networks)
     assert (full / "front.png").read_bytes().startswith(b"\x89PNG")

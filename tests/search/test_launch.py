@@ -5,7 +5,7 @@ from toy import Evaluate, strategy, toy_space
 
 from evaluators.api import Outcome, RungResult
 from search.launch import LAUNCHERS
-from search.launch.driver import Driver, TrialBug, next_proposal, steps
+from search.launch.driver import Driver, TrialError, next_proposal, steps
 from search.launch.fence import hold_fence, raise_fence
 from search.progress import Progress
 from search.records import Ledger, Log, events, read
@@ -51,7 +51,7 @@ def test_other_outcomes_are_logged_with_their_reason(tmp_path, kind):
     ("fault", "text"), [("bug", "a . >= 3"), ("raise", "TypeError: raised in the trial"), ("none", "without an outcome")]
 )
 def test_a_bug_stops_the_run_and_the_next_start_tries_the_trial_again(tmp_path, fault, text):
-    with pytest.raises(TrialBug, match=text):
+    with pytest.raises(TrialError, match=text):
         run(tmp_path, fault=fault)
     stopped = read(tmp_path)
     assert len(stopped.running) == 1

@@ -40,7 +40,6 @@ def test_a_line_for_each_ended_trial_against_the_baseline():
 def test_bars_on_a_terminal():
     text = shown(terminal=True)
     assert "members" in text
-    assert "rung 0/2" in text
 
 
 def test_a_resumed_run_says_so():

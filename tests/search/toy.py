@@ -37,11 +37,14 @@ class Pool(nn.Module):
         super().__init__()
 
 
+ATTENTION = Option("attention")
+
+
 @dataclass(frozen=True)
 class ToyArch:
     a: int = 0
     b: int = 0
-    mixer: Annotated[Option, TOY_MIXER] = Option("attention")
+    mixer: Annotated[Option, TOY_MIXER] = ATTENTION
 
 
 @NETWORKS.register("toy")
@@ -49,9 +52,9 @@ class Toy(nn.Module):
     Arch = ToyArch
 
 
-def toy_space(*, narrowed: bool = False, **choices: list[Any]) -> Space:
+def toy_space(*, narrowed: bool = False, mixers: tuple[str, ...] = ("attention", "pool"), **choices: list[Any]) -> Space:
     """144 members: a, b in 0..7 with a <= b (36 pairs), attention, pools of 3, 5 or 7. `choices` narrow a hole."""
-    mixer = {"choice": ["attention", "pool"], "pool": {"size": {"choice": [3, 5, 7]}}}
+    mixer = {"choice": list(mixers), "pool": {"size": {"choice": [3, 5, 7]}}}
     arch = {"a": {"int": [0, 7]}, "b": {"int": [0, 7]}, "mixer": mixer}
     arch |= {name: {"choice": options} for name, options in choices.items()}
     found = {"plain": Arch.make("toy", {}), "pooled": Arch.make("toy", {"a": 1, "b": 3, "mixer": "pool"})}

@@ -75,7 +75,7 @@ def kv_cost(kv: Mapping[str, Any], h: int, w: int, d: int) -> tuple[Cost, int]:
         m = (h // r) * (w // r)
         return (Cost(r * r * d * d + d, m * r * r * d * d) + norm(m, d) if r > 1 else Cost()), m
     m = kv["size"] ** 2
-    pooled = norm(m, d) + Cost(0, 0, int(((h / kv["size"]) * (w / kv["size"]) + 1) * m * d))
+    pooled = norm(m, d) + Cost(0, 0, int(((h / kv["size"]) * (w / kv["size"]) + 1) * (m * d)))
     return pooled + (linear(m, d, d) if kv["name"] == "pool_conv" else Cost()), m
 
 
