@@ -5,6 +5,7 @@ misspelt key or a wrong type fails before anything starts, with its full path.
 """
 
 import contextlib
+import copy
 import difflib
 import functools
 import hashlib
@@ -25,11 +26,12 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from evaluators.cost import COUNTERS
 from evaluators.data import DATA
+from evaluators.device import resolved_device
 from evaluators.evaluation import Evaluation
 from evaluators.latency import BACKENDS
 from evaluators.schedule import Schedule
@@ -89,6 +91,7 @@ def entry_point(main: Callable[[Run], None]) -> Callable[[], None]:
     @user_errors
     def command() -> None:
         register(plugins_named(sys.argv[1:]))
+        sys.argv[1:] = sorted(sys.argv[1:], key=lambda item: item in ("-m", "--multirun"))  # last: it may not split the overrides
         hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(with_config)()
 
     return command
@@ -119,6 +122,9 @@ def compose(overrides: list[str], *, config_dir: Path | None = None) -> Iterator
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         conf = hydra.compose("config", [*overrides, *extra], return_hydra_config=True)
         HydraConfig.instance().set_config(conf)
+        conf = copy.deepcopy(conf)
+        with read_write(conf), open_dict(conf):
+            del conf["hydra"]  # as a Hydra application is given it
         yield conf
 
 
@@ -136,6 +142,8 @@ def load(conf: DictConfig) -> Run:
     space = load_space(conf, choices["space"], overrides)
     values.data.check()
     values.task.check(values.data)
+    if getattr(values.launch, "address", "local") == "local":  # a cluster's devices are not this machine's
+        resolved_device(values.device, "device"), values.latency.resolved_device
     free = [*COUNTERS, *values.latency.limitable]
     check_names(values.search.objectives, values.search.limits, free=free, trained=values.task.metrics)
     strategy = replace(values.search, rungs=values.schedule.rungs)
@@ -241,6 +249,8 @@ def register(plugins: Iterable[str]) -> None:
     ]:
         node = OmegaConf.structured(schema)
         OmegaConf.set_readonly(node, None)  # OmegaConf takes a frozen dataclass as read-only, and Hydra could not merge into it
+        for key in {"limits", "objectives"} & set(node):
+            OmegaConf.set_struct(node[key], False)  # their keys are names of measurements: the command line may add any
         store.store(name=f"{name}_schema", node=node, group=group)
 
 

@@ -4,6 +4,8 @@ python run_search.py +space=segformer
 python run_search.py --help
 """
 
+import sys
+
 import report
 from config import Run, entry_point
 from evaluators.environment import environment
@@ -16,17 +18,21 @@ from search.records import Log
 def main(run: Run) -> None:
     """Run the search that the command line describes, or go on with it, and write its report."""
     progress = Progress(run.strategy.trials, goals=run.strategy.goals, last=run.strategy.rung, columns=run.columns)
+    stopped = False
     with Log.open(run.directory) as log:
         keep_conf(run.directory, run.conf)
         log.started(environment(run.command))
         try:
             run.launcher.run(run.space, run.strategy, run.evaluation, log, progress=progress)
         except KeyboardInterrupt:
-            progress.note(f"stopped; the same command goes on from here: {run.command}")
+            stopped = True
         finally:
             page = report.write(run.directory)
     print(report.summary(run.directory))
     print(f"Report: {page}")
+    if stopped:
+        print(f"Stopped. The same command goes on from here: {run.command}")
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from torch import nn
 
 from evaluators.api import Job, Measurements, Outcome, RungResult
 from evaluators.cost.cache import CostCache
+from evaluators.device import resolved_device
 from evaluators.train import TrialFailed, seeded, train
 from evaluators.turns import DeviceTurns
 from space import Arch, build
@@ -107,7 +108,7 @@ class Workbench:
     """What the trials of one process share: the device and its turns, the known costs, the baseline of every latency."""
 
     def __init__(self, conf: Evaluation):
-        self.device = conf.device if conf.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = resolved_device(conf.device, "device")
         self.turns = DeviceTurns(self.device)
         self.latency_turns = DeviceTurns(conf.latency.resolved_device)
         self.costs = CostCache(conf.cache / "costs.jsonl", plugins=conf.plugins)

@@ -40,7 +40,7 @@ class LintReport:
     def text(self) -> str:
         """The report for a console."""
         lines = [f"{self.space}: {self.size}, {self.holes} holes; looked at {self.looked_at} of them on the meta device"]
-        lines += [f"  {name}: {low:.2f} to {high:.2f} (baseline {base:.2f})" for name, (low, base, high) in self.costs.items()]
+        lines += [f"  {name}: {low:.4g} to {high:.4g} (baseline {base:.4g})" for name, (low, base, high) in self.costs.items()]
         lines += [f"  output {shape}: {count} members" for shape, count in self.shapes.items()]
         lines += [f"  outside this narrowed space: {name}" for name in self.left_out]
         lines += [f"  dead choice: {choice}" for choice in self.dead]

@@ -57,7 +57,8 @@ class Hedge(nn.Module):
         super().__init__()
         layers, channels = [nn.Conv2d(3, arch.stem, 7, stride=4, padding=3)], arch.stem
         for layer in arch.layer:
-            layers += [nn.Conv2d(channels, layer.width, 1), nn.BatchNorm2d(layer.width), nn.GELU(), MIXER.build(layer.mixer, layer.width)]
+            layers += [nn.Conv2d(channels, layer.width, 1), nn.BatchNorm2d(layer.width), nn.GELU()]
+            layers += [MIXER.build(layer.mixer, layer.width)]
             channels = layer.width
         self.encoder = nn.Sequential(*layers)
         self.decoder = nn.Conv2d(channels, classes, 1)

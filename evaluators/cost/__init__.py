@@ -18,7 +18,8 @@ COUNTERS: Registry[Callable[[nn.Module, torch.Tensor], float | None]] = Registry
 def measure_cost(
     arch: Arch, *, input_size: Sequence[int], classes: int, names: Sequence[str] | None = None
 ) -> dict[str, float | None]:
-    """Every counter's reading (or those in `names`) for one image of `input_size` (height, width). Units end the names: m 1e6, g 1e9, mb 1e6 bytes."""
+    """Every counter's reading (or those in `names`) for one image of `input_size` (height, width).
+    Units end the names: m 1e6, g 1e9, mb 1e6 bytes."""
     with torch.device("meta"):
         model = build(arch, classes).eval()
         image = torch.empty(1, 3, *input_size)

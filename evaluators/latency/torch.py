@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils import benchmark
 
 from evaluators.api import Measurements
+from evaluators.device import parsed_device, resolved_device
 from evaluators.environment import cpu_name
 from evaluators.latency import BACKENDS
 from evaluators.latency._paired import Forward, Paired
@@ -41,27 +42,16 @@ class Torch(Paired):
         if self.threads < 0:
             raise ValueError(f"latency.threads is {self.threads}; it has to be 0 (every core) or more")
         if self.device != "auto":
-            self._parsed_device()
+            parsed_device(self.device, "latency.device")
 
     @property
     def resolved_device(self) -> str:
         """The device that is meant on this machine, as a torch device string; ValueError for a GPU that it lacks."""
-        if self.device == "auto":
-            return "cuda" if torch.cuda.is_available() else "cpu"
-        device = self._parsed_device()
-        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-            raise ValueError(f"latency.device: '{self.device}' but this machine has {torch.cuda.device_count()} CUDA devices")
-        return self.device
+        return resolved_device(self.device, "latency.device")
 
     @property
     def resolved_threads(self) -> int:
         return self.threads or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
-
-    def _parsed_device(self) -> torch.device:
-        try:
-            return torch.device(self.device)
-        except RuntimeError as error:
-            raise ValueError(f"latency.device: '{self.device}' is no device; give auto, cpu, cuda or cuda:<number>") from error
 
     def prepare(self, module: nn.Module, input_size: Sequence[int]) -> Forward:
         device, dtype = self.resolved_device, DTYPES[self.precision]

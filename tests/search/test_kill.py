@@ -101,10 +101,12 @@ def test_serial_survives_kills(tmp_path, straight):
 
 
 @pytest.mark.slow
-def test_ray_survives_kills(tmp_path):
-    for lines in (7, 16):
-        kill_after(tmp_path, lines, "ray", 2, step_s=0.1)
-        assert not read(tmp_path).finished
+def test_ray_survives_a_kill_and_then_ctrl_c(tmp_path):
+    kill_after(tmp_path, 16, "ray", 2, step_s=0.1)
+    assert not read(tmp_path).finished
+    out = kill_after(tmp_path, 7, "ray", 2, with_signal=signal.SIGINT, step_s=0.1)
+    assert "KeyboardInterrupt" in out
+    assert not read(tmp_path).finished
     finish(tmp_path, "ray", 2)
     assert len(check(tmp_path, OPTIONS)) == 14
 
@@ -124,12 +126,3 @@ def test_ray_with_one_worker_asks_what_serial_does_and_says_nothing_of_its_own(t
     assert proposals(check(tmp_path, OPTIONS)) == straight
     assert len(out.splitlines()) == 15, out
     assert not list((tmp_path / "checkpoints").iterdir())
-
-
-@pytest.mark.slow
-def test_ctrl_c_under_ray_leaves_a_log_that_goes_on(tmp_path):
-    out = kill_after(tmp_path, 8, "ray", 2, with_signal=signal.SIGINT, step_s=0.1)
-    assert "KeyboardInterrupt" in out
-    assert not read(tmp_path).finished
-    finish(tmp_path, "serial", 1)
-    assert len(check(tmp_path, OPTIONS)) == 14

@@ -1,0 +1,137 @@
+"""conf/ and config.py: everything composes into its dataclass, mistakes are refused with a way out, runs are named stably."""
+
+import random
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from config import CONF, compose, explain, load, load_space, run_name, typed
+from evaluators.data import DATA
+from evaluators.latency import BACKENDS
+from evaluators.task import TASKS
+from search.kept_conf import keep_conf
+from search.launch import LAUNCHERS
+from search.strategy import STRATEGIES
+
+GROUPS = {"task": TASKS, "data": DATA, "latency": BACKENDS, "search": STRATEGIES, "launch": LAUNCHERS}
+OPTIONS = [(group, name) for group, registry in GROUPS.items() for name in registry]
+
+
+@pytest.mark.parametrize(("group", "name"), OPTIONS)
+def test_every_registered_option_has_a_yaml_that_composes_to_it(group, name, tmp_path):
+    needs = [f"data.root={tmp_path}"] if group == "data" and name != "scenes" else []
+    with compose(["+space=segformer_b0", f"{group}={name}", *needs]) as conf:
+        assert type(typed(conf[group])) is GROUPS[group][name]
+
+
+@pytest.mark.parametrize("file", sorted((CONF / "schedule").glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_schedule_composes(file):
+    with compose(["+space=segformer_b0", f"schedule={file.stem}"]) as conf:
+        assert typed(conf.schedule).rungs == yaml.safe_load(file.read_text())["rungs"]
+
+
+@pytest.mark.parametrize("file", [f for g in [*GROUPS, "schedule"] for f in sorted((CONF / g).glob("*.yaml"))], ids=str)
+def test_every_yaml_of_a_group_is_typed(file):
+    assert yaml.safe_load(file.read_text())["defaults"][0].endswith("_schema")
+
+
+@pytest.mark.parametrize("name", [file.stem for file in sorted((CONF / "space").glob("*.yaml"))])
+def test_every_space_loads_and_samples(name):
+    with compose([f"+space={name}"]) as conf:
+        space = load_space(conf, name, [])
+    assert space.sample(random.Random(0)) in space
+    assert space.baseline in space
+
+
+def test_a_narrowing_keeps_what_the_place_fixes_and_the_baseline_as_reference():
+    overrides = [
+        "+space=segformer",
+        "space.arch.stage3.mixer=attention",
+        "space.arch.stage1.mixer=pool",
+        "space.arch.stage2.depth=2",
+    ]
+    with compose(overrides) as conf:
+        space = load_space(conf, "segformer", overrides)
+    member = space.sample(random.Random(0))
+    assert member.arch["stage3"]["mixer"]["heads"] == 5
+    assert member.arch["stage1"]["mixer"] == {"name": "pool", "size": 3}
+    assert member.arch["stage2"]["depth"] == 2
+    assert not space.baseline_inside
+
+
+def loaded(overrides):
+    with compose(overrides) as conf:
+        return load(conf)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("space.arch.stage1.mixer=pol", "Did you mean 'pool'"),
+        ("space.arch.stage1.mixer.pool.size=4", "stage1.mixer.pool.size"),
+        ("space.arch.stage1.depth=9", "stage1.depth"),
+        ("+space.arch.stage1.dpth=2", "dpth"),
+        ('space.where=["stage1.mixr == 1"]', "Did you mean \'mixer\'"),
+        ("search.objectives.miuo=max", "miou"),
+        ("search.limits.params=3", "params_m"),
+        ("search.limits.miou=3", "after training"),
+        ("space.baseline=segformer_b9", "segformer_b"),
+        ("schedule.optimizer=adamv", "adamw"),
+        ("task.balance=3", "task.balance"),
+        ("latency.device=gpu", "latency.device"),
+        ("data.root=/nowhere", "data=ade20k"),
+        ("search.trials=0", "search.trials"),
+        ("device=cuda:7", "device"),
+    ],
+)
+def test_bad_values_are_refused_before_anything_is_spent(override, said):
+    with pytest.raises((ValueError, HydraException, OmegaConfBaseException)) as error:
+        loaded(["+space=segformer_b0", override])
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "guess"),
+    [
+        (["+space=segformr"], "segformer"),
+        (["+space=segformer_b0", "serch.trials=3"], "search.trials"),
+        (["+space=segformer_b0", "search.trails=3"], "search.trials"),
+        (["+space=segformer_b0", "space.arch.stage1.mixr=pool"], "space.arch.stage1.mixer"),
+        (["+space=segformer_b0", "search=nsga4"], "nsga3"),
+    ],
+)
+def test_a_misspelt_name_or_key_gets_the_nearest_guess(overrides, guess):
+    with pytest.raises(HydraException) as error, compose(overrides):
+        pass
+    assert f"'{guess}'?" in explain(error.value, overrides)
+
+
+def test_a_run_is_named_by_what_makes_it_another_search():
+    assert run_name(["+space=segformer"]) == "default"
+    assert run_name(["+space=segformer", "search.trials=40", "launch=serial", "launch.workers=1", "results=/tmp/r"]) == "default"
+    one = run_name(["+space=segformer", "search=tpe", "search.seed=1"])
+    assert one == run_name(["search.seed=1", "+space=segformer", "search=tpe"])
+    assert one.startswith("search-tpe_search.seed-1-") or "tpe" in one
+    assert one != run_name(["+space=segformer", "search=tpe", "search.seed=2"])
+    assert run_name(["+space=segformer", "space.arch.stage1.mixer=pool"]) != "default"
+    assert len(run_name([f"schedule.lr={n}" for n in range(60)])) <= 69
+
+
+def test_a_run_goes_on_only_under_its_own_configuration(tmp_path):
+    begun = {"search": {"trials": 3, "seed": 0}, "launch": {"workers": 1}, "schedule": {"lr": 0.1}}
+    keep_conf(tmp_path, begun)
+    keep_conf(tmp_path, begun | {"search": {"trials": 9, "seed": 0}, "launch": {}})
+    with pytest.raises(ValueError, match=r"schedule\.lr: it began with 0\.1, now 0\.2\n.*run=<other name>"):
+        keep_conf(tmp_path, begun | {"schedule": {"lr": 0.2}})
+
+
+def test_the_commands_of_the_readme_compose(tmp_path):
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    commands = [line.split("+space=")[1].split("`")[0] for line in text.splitlines() if "run_search.py +space=" in line]
+    assert commands
+    for command in commands:
+        with compose([f"+space={command.split()[0]}", *command.split()[1:]]) as conf:
+            assert conf.space.network == "segformer"
