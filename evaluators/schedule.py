@@ -37,6 +37,7 @@ class Schedule:
     warmup_steps: int = 0
     clip_norm: float = 0.0
     ema: float = 0.0
+    class_balance: float = 0.0  # of the loss, where the task's yaml reads it: 0 plain, 1 every class the same
 
     flip: float = 0.5
     scale: list[float] = field(default_factory=lambda: [1.0, 1.0])
@@ -88,6 +89,7 @@ class Schedule:
             "clip_norm": (0, math.inf),
             "ema": (0, 0.999999),
             "flip": (0, 1),
+            "class_balance": (0, 1),
             "jitter": (0, 1),
             "threads": (0, 1024),
             "workers": (0, 1024),

@@ -31,8 +31,8 @@ class Scenes:
     root: str | None = None
     train_count: int = 2000
     val_count: int = 300
-    garments: list[int] = field(default_factory=lambda: [1, 3])
-    extent: list[float] = field(default_factory=lambda: [0.31, 0.62])
+    garments: list[int] = field(default_factory=lambda: [1, 1])
+    extent: list[float] = field(default_factory=lambda: [0.5, 0.95])
     seed: int = 0
 
     target: ClassVar[str] = "mask"

@@ -31,7 +31,7 @@ class Strategy:
     `continues` tells the launcher whether a finished trial may be continued later, so that its checkpoints must stay.
     """
 
-    trials: int = 30  # members to train, the baseline included; infeasible ones do not count
+    trials: int = 12  # members to train, the baseline included; infeasible ones do not count
     seed: int = 0  # of the strategy's draws and of every training
     objectives: dict[str, str] = field(default_factory=lambda: {"miou": "max", "latency_ms": "min"})
     limits: dict[str, float] = field(default_factory=dict)  # upper bounds on measurements that cost no training

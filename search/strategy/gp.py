@@ -53,6 +53,6 @@ def asking_share(records: Records | tuple[Record, ...]) -> float | None:
 
 
 def training_s(record: Record) -> float:
-    """Seconds spent training a trial, over its rungs."""
-    readings = [result.measurements.get("train_s") for result in record.results if record.ok]
-    return sum(reading for reading in readings if isinstance(reading, int | float))
+    """Seconds spent training a trial, up to its last rung (`train_s` counts from the trial's beginning)."""
+    reading = record.measurements.get("train_s") if record.ok else None
+    return float(reading) if isinstance(reading, int | float) else 0.0

@@ -16,7 +16,7 @@ from search.strategy._optuna import OptunaStrategy
 @STRATEGIES.register("nsga3")
 @dataclass(frozen=True, kw_only=True)
 class NSGA3(OptunaStrategy):
-    population: int = 10  # finished trials to a generation; the first generation is random
+    population: int = 4  # finished trials to a generation; the first generation is random
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -74,7 +74,7 @@ def loaded(overrides):
         ("space.arch.stage1.mixer.pool.size=4", "stage1.mixer.pool.size"),
         ("space.arch.stage1.depth=9", "stage1.depth"),
         ("+space.arch.stage1.dpth=2", "dpth"),
-        ('space.where=["stage1.mixr == 1"]', "Did you mean \'mixer\'"),
+        ('space.where=["stage1.mixr == 1"]', "Did you mean 'mixer'"),
         ("search.objectives.miuo=max", "miou"),
         ("search.limits.params=3", "params_m"),
         ("search.limits.miou=3", "after training"),
