@@ -6,6 +6,7 @@ misspelt key or a wrong type fails before anything starts, with its full path.
 
 import contextlib
 import copy
+import dataclasses
 import difflib
 import functools
 import hashlib
@@ -27,7 +28,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict, read_write
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from evaluators.cost import COUNTERS
 from evaluators.data import DATA
@@ -42,12 +43,12 @@ from search.objectives import check_names
 from search.strategy import STRATEGIES
 from search.strategy.archs import ArchList
 from space import Arch, Space, SpaceConf
-from space.narrowing import keep_fixed
+from space.narrowing import keep_fixed, refuse_outside
 
 CONF = Path(__file__).parent / "conf"
 NARROWING = ("space.arch.", "space.where")
-NOT_THE_RUN = ("space", "run", "search.trials", "launch", "hydra", "results")
-"""Overrides that do not name a run: its folder (the space), where that is, how long the run goes on and what launches it."""
+NOT_THE_RUN = ("run", "search.trials", "launch", "hydra", "results")
+"""Overrides that, with the space itself, do not name a run: where it is, how long it goes on and what launches it."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def entry_point(main: Callable[[Run], None]) -> Callable[[], None]:
 
     @functools.wraps(main)
     def with_config(conf: DictConfig) -> None:
-        main(load(conf))
+        user_errors(lambda: main(load(conf)))()  # inside: Hydra would print a line of its own about the job
 
     @user_errors
     def command() -> None:
@@ -107,6 +108,8 @@ def user_errors(command: Callable[[], None]) -> Callable[[], None]:
             command()
         except (HydraException, OmegaConfBaseException) as error:
             sys.exit(f"error: {explain(error, sys.argv[1:])}")
+        except yaml.YAMLError as error:
+            sys.exit(f"error: not readable as yaml: {error}")
         except ValueError as error:
             sys.exit(f"error: {error}")
 
@@ -139,6 +142,7 @@ def load(conf: DictConfig) -> Run:
     if OmegaConf.is_missing(conf, "space"):
         raise ValueError(f"no space was named. Say +space=<name>; {nearest('', conf_names('space'))}")
     values: RunConf = typed(conf)
+    values = replace(values, data=with_whole_path(values.data))
     space = load_space(conf, choices["space"], overrides)
     values.data.check()
     values.task.check(values.data)
@@ -148,7 +152,7 @@ def load(conf: DictConfig) -> Run:
     check_names(values.search.objectives, values.search.limits, free=free, trained=values.task.metrics)
     strategy = replace(values.search, rungs=values.schedule.rungs)
     if isinstance(strategy, ArchList):
-        strategy = replace(strategy, members=[find_arch(name) for name in strategy.archs])
+        strategy = replace(strategy, members=[find_member(name, space.network) for name in strategy.archs])
     evaluation = Evaluation(
         baseline=space.baseline,
         input_size=tuple(space.input_size),
@@ -172,6 +176,12 @@ def load(conf: DictConfig) -> Run:
     )
 
 
+def with_whole_path(data: Any) -> Any:
+    """The data set with its folder spelled from the root: a worker's own folder may be another one."""
+    root = getattr(data, "root", None)
+    return replace(data, root=str(Path(root).expanduser().resolve())) if root else data
+
+
 def kept(conf: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration as plain values, with the option that was taken of each group; without Hydra's own."""
     values = {key: OmegaConf.to_container(node) if OmegaConf.is_config(node) else node for key, node in conf.items()}
@@ -182,6 +192,8 @@ def kept(conf: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
 def load_space(conf: DictConfig, name: str, overrides: list[str]) -> Space:
     """The space as narrowed on the command line. Its baseline and known members are checked against the space as it is written."""
     source = str(conf_file("space", name))
+    if not isinstance(typed(conf.space), SpaceConf):
+        raise ValueError(f"space '{name}': its types are missing; begin the file with defaults: [space_schema, _self_] ({source})")
     if not any(item.lstrip("+~").startswith(NARROWING) for item in overrides):
         return Space.load(typed(conf.space), name, find_arch, source=source)
     written = [*HydraConfig.get().overrides.hydra, *overrides]
@@ -189,16 +201,29 @@ def load_space(conf: DictConfig, name: str, overrides: list[str]) -> Space:
     loader, config_name = GlobalHydra.instance().config_loader(), HydraConfig.get().job.config_name
     whole = loader.load_configuration(config_name, written, HydraConfig.get().mode or hydra.types.RunMode.RUN)
     whole_space = typed(whole.space)
-    Space.load(whole_space, name, find_arch, source=source)
+    whole_loaded = Space.load(whole_space, name, find_arch, source=source)
     narrowed = typed(conf.space)
     narrowed = replace(narrowed, arch=keep_fixed(narrowed.arch, whole_space.arch))
     source = f"{source} as narrowed on the command line"
-    return Space.load(narrowed, name, find_arch, source=source, narrowed=True)
+    space = Space.load(narrowed, name, find_arch, source=source, narrowed=True)
+    try:
+        refuse_outside(space.template, whole_loaded.template)
+    except ValueError as error:
+        raise ValueError(f"{error} ({source})") from None
+    return space
 
 
 def find_arch(name: str) -> Arch:
     """An arch by its name in conf/arch (of any configuration folder) or by the path of its file."""
     return Arch.from_yaml(Path(name) if name.endswith((".yaml", ".yml")) else conf_file("arch", name))
+
+
+def find_member(name: str, network: str) -> Arch:
+    """An arch of the list that search=archs trains; it may lie outside of the space, but not be another network."""
+    arch = find_arch(name)
+    if arch.network != network:
+        raise ValueError(f"search.archs: '{name}' is a network '{arch.network}'; allowed: '{network}', the network of the space")
+    return arch
 
 
 def conf_file(group: str, name: str) -> Path:
@@ -224,7 +249,7 @@ def conf_folders() -> list[Path]:
 
 def run_name(overrides: Iterable[str]) -> str:
     """A readable name, the same for the same search: a slug of the overrides that matter, and eight digits of their hash."""
-    kept = sorted(item for item in overrides if not key_of(item).startswith(NOT_THE_RUN) or key_of(item).startswith(NARROWING))
+    kept = sorted(item for item in overrides if key_of(item) != "space" and not key_of(item).startswith(NOT_THE_RUN))
     if not kept:
         return "default"
     slug = re.sub(r"[^A-Za-z0-9.]+", "-", "_".join(item.lstrip("+~") for item in kept)).strip("-")[:60].rstrip("-._")
@@ -269,21 +294,29 @@ def import_plugins(plugins: Iterable[str]) -> None:
 
 def plugins_named(arguments: list[str]) -> list[str]:
     """The plug-ins of a command line, read before Hydra parses it: `plugins=[a,b]`, or `plugins:` in the chosen experiment."""
-    folders = [CONF]
-    for flag, value in itertools.pairwise([*arguments, ""]):
-        if flag in ("--config-dir", "-cd"):
-            folders.append(Path(value))
-        elif flag.startswith("--config-dir="):
-            folders.append(Path(flag.split("=", 1)[1]))
-    named = []
+    folders = [CONF, *config_dirs(arguments)]
+    named: list[str] = []
     for item in arguments:
         key, _, value = item.partition("=")
         if key.lstrip("+") == "plugins":
-            named += yaml.safe_load(value.replace(",", ", ")) or []
+            named += listed(yaml.safe_load(value.replace(",", ", ")))
         elif key.lstrip("+") == "experiment":
-            for file in (folder / "experiment" / f"{value}.yaml" for folder in folders):
-                named += (yaml.safe_load(file.read_text()) or {}).get("plugins", []) if file.is_file() else []
-    return [named] if isinstance(named, str) else named
+            for path in (folder / "experiment" / f"{value}.yaml" for folder in folders):
+                if path.is_file():
+                    with path.open() as file:  # so that a yaml error names it
+                        named += listed((yaml.safe_load(file) or {}).get("plugins"))
+    return named
+
+
+def config_dirs(arguments: list[str]) -> list[Path]:
+    """The folders that a command line adds: `--config-dir conf`, `--config-dir=conf`."""
+    given = [value for flag, value in itertools.pairwise(arguments) if flag in ("--config-dir", "-cd")]
+    return [Path(value) for value in [*given, *(a.split("=", 1)[1] for a in arguments if a.startswith("--config-dir="))]]
+
+
+def listed(names: Any) -> list[str]:
+    """`plugins` as yaml gives it: a list, one name, nothing."""
+    return [names] if isinstance(names, str) else list(names or [])
 
 
 def explain(error: Exception, arguments: list[str]) -> str:
@@ -292,18 +325,39 @@ def explain(error: Exception, arguments: list[str]) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
         return f"no {group} is named '{name}'; {nearest(name, conf_names(group))}"
-    unknown = re.search(r"Could not override '([^']+)'", text)
-    if unknown:
-        guess = difflib.get_close_matches(unknown[1], known_keys(arguments), n=1, cutoff=0.6)
-        text += f"\nDid you mean '{guess[0]}'?" if guess else ""
+    if merging := re.match(r"Error merging override ([^=]+)=(.*)", text, re.DOTALL):
+        key, value = merging[1].lstrip("+"), merging[2]
+        reason = str(error.__cause__ or "wrong type").split("\n")[0]
+        if "DictConfig with ListConfig" in reason:
+            reason = f"this is a hole; a list is fixed as its only choice: {key}.choice=[{value}]"
+        return f"{key}: given {value}; {reason}"
+    if unknown := re.search(r"Could not override '([^']+)'", text):
+        return about_unknown(unknown[1], text, known_keys(arguments))
+    unread = error.__context__  # what OmegaConf said while Hydra merged a yaml
+    if isinstance(unread, ConfigKeyError) and dataclasses.is_dataclass(unread.object_type):
+        known = [entry.name for entry in dataclasses.fields(unread.object_type)]
+        return f"{unread.full_key}: unknown key '{unread.key}'; {nearest(str(unread.key), known)} ({text.splitlines()[0]})"
     return text
+
+
+def about_unknown(key: str, text: str, known: list[str]) -> str:
+    """Hydra's message about a key that could not be set, with the nearest known one or those beside it."""
+    if key in known and "{" in text:
+        return f"{key}: given a mapping; allowed: one value or list. Set its parts one by one: {key}.<part>=..."
+    parent = key.rpartition(".")[0]
+    beside = [name.rpartition(".")[2] for name in known if parent and name.rpartition(".")[0] == parent]
+    guess = difflib.get_close_matches(key, known, n=1, cutoff=0.6) if key not in known else []
+    said = [text.splitlines()[0] if guess or beside else text]
+    said += [f"Known in {parent}: {', '.join(beside)}."] if beside else []
+    return "\n".join([*said, *(f"Did you mean '{name}'?" for name in guess)])
 
 
 def known_keys(arguments: list[str]) -> list[str]:
     """Every dotted key that the chosen groups have, and the groups themselves."""
     chosen = [item for item in arguments if "=" in item and "." not in key_of(item) and not item.startswith("-")]
+    folder = next(iter(config_dirs(arguments)), None)
     for overrides in (chosen, [item for item in chosen if key_of(item) == "space"], []):
-        with contextlib.suppress(HydraException), compose(overrides) as conf:
+        with contextlib.suppress(HydraException), compose(overrides, config_dir=folder) as conf:
             return list(flat_keys(OmegaConf.to_container(conf, throw_on_missing=False)))
     return []
 

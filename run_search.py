@@ -17,11 +17,13 @@ from search.records import Log
 @entry_point
 def main(run: Run) -> None:
     """Run the search that the command line describes, or go on with it, and write its report."""
-    progress = Progress(run.strategy.trials, goals=run.strategy.goals, last=run.strategy.rung, columns=run.columns)
+    members = run.strategy.total(run.space)
+    progress = Progress(members, goals=run.strategy.goals, last=run.strategy.rung, columns=run.columns)
     stopped = False
     with Log.open(run.directory) as log:
         keep_conf(run.directory, run.conf)
         log.started(environment(run.command))
+        progress.note(f"up to {members} members; results in {run.directory}")
         try:
             run.launcher.run(run.space, run.strategy, run.evaluation, log, progress=progress)
         except KeyboardInterrupt:

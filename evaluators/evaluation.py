@@ -4,6 +4,7 @@ import functools
 import gc
 import importlib
 import json
+import os
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -80,8 +81,8 @@ class Evaluation:
     def _price(self, job: Job, bench: "Workbench") -> tuple[Measurements, str]:
         """Cost and, within the limits, latency; with what exceeds a limit ('' where nothing does). Found again after a restart."""
         kept = job.directory / "rung0.json"
-        if kept.is_file():
-            found = json.loads(kept.read_text())
+        found = readable(kept)
+        if found is not None:
             return found, self._excess(found)
         with bench.turns.training_step():  # counting keeps a CPU busy too
             measurements = dict(bench.costs.measure(job.arch, input_size=self.input_size, classes=self.data.classes))
@@ -91,7 +92,10 @@ class Evaluation:
             with bench.latency_turns.measuring():
                 measurements |= self.latency.measure(candidate, bench.baseline, self.input_size)
         whole = kept.with_suffix(".part")
-        whole.write_text(json.dumps(measurements))
+        with whole.open("w") as file:
+            json.dump(measurements, file)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut could leave the name without the content
         whole.replace(kept)
         return measurements, self._excess(measurements)
 
@@ -102,6 +106,14 @@ class Evaluation:
             if value is not None and value > limit:
                 return f"{name} {value:.4g} is over its limit {limit:g} by {value - limit:.4g} ({(value / limit - 1) * 100:.1f} %)"
         return ""
+
+
+def readable(kept: Path) -> Measurements | None:
+    """The measurements that a finished rung 0 left; None where there are none, or not whole ones."""
+    try:
+        return json.loads(kept.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 class Workbench:

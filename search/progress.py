@@ -20,7 +20,7 @@ class Progress:
         """`trials` members are wanted; `last` is the last rung; `columns` are measurements shown beside the objectives."""
         self.console = console or Console()
         self.names = tuple(dict.fromkeys([*(goal.name for goal in goals), *columns]))
-        self.last = last
+        self.trials, self.last = trials, last
         text = TextColumn("{task.description}")
         self._bars = Bars(text, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=self.console, transient=True)
         self._total = self._bars.add_task("members", total=trials)
@@ -39,7 +39,7 @@ class Progress:
             self._bars.stop()
 
     def note(self, text: str) -> None:
-        self.console.print(text, style="dim", markup=False, highlight=False)
+        self.console.print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
 
     def resumed(self, records: Records) -> None:
         """Take up a log: what ended in earlier starts counts as done, without a line."""
@@ -61,7 +61,9 @@ class Progress:
         self._bars.remove_task(self._tasks.pop(record.number))
         self._count(record)
         took = f"{time.monotonic() - self._since.pop(record.number):.1f} s"
-        self.console.print(f"{self._label(record)}  {self._verdict(record)}  {took}", markup=False, highlight=False, soft_wrap=True)
+        count = "" if self.console.is_terminal else f"  [{len(self._done)}/{self.trials}]"  # on a terminal the bar says it
+        line = f"{self._label(record)}  {self._verdict(record)}  {took}{count}"
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _count(self, record: Record) -> None:
         if record.number == 0:

@@ -68,6 +68,8 @@ class Arch:
             return cls._parsed(source)
         try:
             return cls._parsed(Path(source).read_text())
+        except OSError as error:
+            raise ValueError(f"{source}: {error.strerror}; an architecture's file was looked for here, from {Path.cwd()}") from None
         except ValueError as error:
             raise ValueError(f"{error} ({source})") from None
 

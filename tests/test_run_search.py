@@ -94,7 +94,7 @@ def test_killed_under_ray_the_same_command_finishes_the_run(project):
     path = project / "results" / "hedge" / "killed" / "trials.jsonl"
     wait_for(lambda: path.is_file() and '"ended"' in path.read_text())
     process.kill()
-    process.wait()
+    process.communicate()
     finish(start(project, *command))
     events = log_of(project, "killed")
     asked = [event["number"] for event in events if event["event"] == "asked"]

@@ -56,6 +56,7 @@ class Driver:
         self.space, self.strategy, self.log, self.progress = space, strategy, log, progress
         self.token = raise_fence(log.run_dir, progress.note)
         self._waiting = deque(log.records.running)
+        self._idle = False  # asked in vain since the last event: a launcher calls `next` many times while trials run
         for record in log.records:
             if not record.running:
                 self._clean(record)
@@ -69,10 +70,13 @@ class Driver:
         """The next trial to launch, on disk already; None: wait while some run, else all is done."""
         if self._waiting:
             record = self._waiting.popleft()
+        elif self._idle:
+            return None
         else:
             started = time.perf_counter()
             proposal = next_proposal(self.space, self.strategy, self.log.records)
             if proposal is None:
+                self._idle = True
                 return None
             record = self.log.asked(proposal, ask_s=time.perf_counter() - started)
         self.progress.asked(record)
@@ -86,6 +90,7 @@ class Driver:
 
     def tell(self, number: int, event: RungResult | Outcome) -> None:
         """Enter what a trial yielded. Raises TrialError where it was a bug: the trial stays open, the next start tries it again."""
+        self._idle = False
         if isinstance(event, RungResult):
             if self.log.rung(number, event):
                 self.progress.rung(self.log.records[number], event.rung)
@@ -101,7 +106,7 @@ class Driver:
         """Enter why the run is over, and return it."""
         records = self.log.records
         assert not records.running, "finished with trials running"
-        reason = streak(records) or f"finished: {records.trained(self.strategy.rung)} members trained"
+        reason = streak(records) or f"{records.trained(self.strategy.rung)} members trained"
         self.log.finished(reason)
         return reason
 

@@ -7,10 +7,11 @@ of a trial returns one event of `evaluate`, which goes to the log. Tune's own ex
 import logging
 import math
 import os
+import pickle
 import shutil
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -34,10 +35,12 @@ from space import Space
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 STORE_MB = 256  # Ray's object store: trials travel as architectures, data and weights do not pass through it
-QUIET = {  # what Ray prints, collects and writes beside our log; read by Ray when it starts
+SETTINGS = {  # what Ray prints, collects and writes beside our log is off; read by Ray when it starts
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # trials stay in the folder of the command: data.root may be relative to it
+    "RAY_memory_monitor_refresh_ms": "0",  # its kills end Tune itself; the kernel's take one worker, which is tried again
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_RESULT_BUFFER_LENGTH": "0",
@@ -70,6 +73,7 @@ class RayTune:
             driver = Driver(space, strategy, log, progress=progress)
             try:
                 self._connect(log.run_dir)
+                progress.note(f"{self.places()} trials at a time, each with {shown(self.resources())}")
                 ask = Ask(driver, self)
                 self._tuner(ask, evaluate, log.run_dir).fit()
             finally:
@@ -87,22 +91,23 @@ class RayTune:
         quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
         if self.address == "local":
             path = os.pathsep.join(dict.fromkeys([*(entry for entry in sys.path if entry), str(CHECKOUT)]))
-            cpus = max(os.cpu_count() or 1, math.ceil(self.workers * self.cpus_per_trial))
+            cpus = max(1, math.ceil(self.workers * self.cpus_per_trial)) if self.workers else None  # None: what Ray counts
             environment = {"env_vars": {"PYTHONPATH": path}}
             store = STORE_MB * 2**20
             ray.init("local", num_cpus=cpus, include_dashboard=False, object_store_memory=store, runtime_env=environment, **quiet)
         else:
-            ray.init(self.address, runtime_env=self._shipped(), **quiet)
+            try:
+                ray.init(self.address, runtime_env=self._shipped(), **quiet)
+            except ConnectionError as error:
+                allowed = "local, or auto or host:port of a cluster that runs"
+                raise ValueError(f"launch.address: cannot join '{self.address}' ({error}); allowed: {allowed}") from None
             check_shared(run_dir)
 
     def _shipped(self) -> dict[str, Any]:
-        """The checkout as working directory and the plug-ins' packages, for machines that have neither."""
-        modules = {name.partition(".")[0] for name in self.plugins}
-        origins = [Path(spec.origin) for name in sorted(modules) if (spec := find_spec(name)) and spec.origin]
-        outside = [at for at in origins if not at.resolve().is_relative_to(CHECKOUT)]
-        packages = [str(at.parent if at.name == "__init__.py" else at) for at in outside]
-        excludes = [".git", "results", "outputs", "multirun", ".venv"]
-        return {"working_dir": str(CHECKOUT), "py_modules": packages, "excludes": excludes}
+        """The checkout (but for what git ignores) as working directory and the plug-ins, for machines that have neither."""
+        sources = [source_of(name) for name in sorted({name.partition(".")[0] for name in self.plugins})]
+        beside = [str(source) for source in sources if source.parent != CHECKOUT]  # the others travel with the checkout
+        return {"working_dir": str(CHECKOUT), "py_modules": beside}
 
     def _tuner(self, ask: "Ask", evaluate: Evaluate, run_dir: Path) -> tune.Tuner:
         shutil.rmtree(run_dir / "ray", ignore_errors=True)
@@ -130,12 +135,11 @@ class RayTune:
 
     def places(self) -> int:
         """How many trials fit at a time, counted node by node; at least one, so that an impossible wish shows as Ray's own wait."""
-        if self.workers:
-            return self.workers
-        wanted = {"CPU": self.resources()["cpu"], "GPU": self.resources()["gpu"]}
+        if self.workers and self.address != "local":
+            return self.workers  # a cluster may grow
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        fit = [min((int(node.get(kind, 0) / need) for kind, need in wanted.items() if need), default=1) for node in nodes]
-        return max(1, sum(fit))
+        fit = max(1, sum(fits(node, self.resources()) for node in nodes))
+        return min(self.workers or fit, fit)
 
 
 class Ask(Searcher):
@@ -175,8 +179,8 @@ class Ask(Searcher):
         self._numbers.pop(trial_id, None)
 
     def broke(self, trial_id: str, exception: Exception | None, text: str) -> None:
-        """A trial errored twice: its worker died (that is a failure), or raised outside the job (that is a bug)."""
-        if isinstance(exception, RayActorError):
+        """A trial errored twice: its worker died (that is a failure), or raised outside the job, its set-up included (a bug)."""
+        if isinstance(exception, RayActorError) and not exception.actor_init_failed:
             outcome = Outcome("failed", "worker lost twice: its process died (out of memory, killed, or its node went away)")
         else:
             outcome = Outcome("bug", text)
@@ -209,7 +213,14 @@ class Losses(tune.Callback):
         self._ask = ask
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._ask.broke(trial.trial_id, trial.get_pickled_error(), str(trial.get_error()))
+        self._ask.broke(trial.trial_id, *error_of(trial))
+
+
+def error_of(trial: Any) -> tuple[Exception | None, str]:
+    """What an errored Tune trial raised, and as text. Read where Tune has just written it: its copy in the storage comes later."""
+    pickled, text = (Path(name) if name else None for name in (trial.pickled_error_file, trial.error_file))
+    exception = pickle.loads(pickled.read_bytes()) if pickled and pickled.is_file() else None
+    return exception, text.read_text() if text and text.is_file() else str(exception)
 
 
 class StopOnError(tune.Stopper):
@@ -243,6 +254,25 @@ class Trial(tune.Trainable):
         return {"event": event, "done": isinstance(event, Outcome)}
 
 
+def fits(node: Mapping[str, float], wanted: Mapping[str, float]) -> int:
+    """Trials that a node's resources hold at a time. Those that share a GPU share one: of 0.4 each GPU holds two."""
+    cpu, gpu, gpus = wanted["cpu"], wanted["gpu"], int(node.get("GPU", 0))
+    by_cpu = [int(node.get("CPU", 0) / cpu)] if cpu else []
+    by_gpu = [gpus * int(1 / gpu) if gpu < 1 else int(gpus / gpu)] if gpu else []
+    return min([*by_cpu, *by_gpu], default=1)
+
+
+def shown(resources: Mapping[str, float]) -> str:
+    return ", ".join(f"{number:g} {kind.upper()}" for kind, number in resources.items() if number) or "nothing reserved"
+
+
+def source_of(module: str) -> Path:
+    """The file of a top-level module, or the folder of a package."""
+    spec = find_spec(module)
+    assert spec is not None, f"plug-in {module} was imported and is gone"
+    return Path(next(iter(spec.submodule_search_locations or [spec.origin]))).resolve()
+
+
 def check_shared(run_dir: Path) -> None:
     """Every node must see the run directory: checkpoints and the fence are there. ValueError names the nodes that do not."""
     token = run_dir / f".shared-{uuid.uuid4().hex}"
@@ -263,7 +293,7 @@ def check_shared(run_dir: Path) -> None:
 @contextmanager
 def _logs_to(path: Path) -> Iterator[None]:
     """Ray's messages go to a file for as long as this lasts; its settings hold for the process and what it starts."""
-    os.environ.update(QUIET)
+    os.environ.update(SETTINGS)
     handler = logging.FileHandler(path, delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("ray")

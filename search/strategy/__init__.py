@@ -46,6 +46,9 @@ class Strategy:
             raise ValueError(f"search.trials: {self.trials} given; allowed: 1 or more")
         if self.lag is not None and self.lag < 1:
             raise ValueError(f"search.lag: {self.lag} given; allowed: null, or 1 or more")
+        for name, limit in self.limits.items():
+            if not limit > 0:
+                raise ValueError(f"search.limits.{name}: {limit} given; allowed: a number above 0")
         objectives(self.objectives)
 
     @property
@@ -56,6 +59,10 @@ class Strategy:
     def rung(self) -> int:
         """The last rung, where members are compared."""
         return len(self.rungs)
+
+    def total(self, space: Space) -> int:
+        """How many members a whole run trains: what progress is shown against."""
+        return self.trials
 
     def ask(self, space: Space, records: Records, rng: Random) -> Proposal | None:
         """The next proposal. None while trials run means wait; None with none running means that nothing is left to do."""

@@ -1,6 +1,7 @@
 """A given list of architectures, members of the space or not: published variants, or the winners of a run, retrained."""
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,7 @@ class ArchList(Strategy):
     """
 
     archs: list[str] = field(default_factory=list)
-    baseline: bool = True  # the space's baseline first: reports compare with it
+    baseline: bool = True  # the space's baseline first: reports compare with trial 0, else the first of the list
     seeds: list[int] = field(default_factory=list)  # trainings of each: paired seeds; empty: search.seed alone
     members: list[Any] = field(default_factory=list)  # filled in by config.py
     keep: bool = True  # retrained winners are what one ships
@@ -28,7 +29,13 @@ class ArchList(Strategy):
             raise ValueError(
                 "search.archs: none given; allowed: names in conf/arch or yaml files, e.g. search.archs=[segformer_b2]"
             )
-        arches = ([space.baseline] if self.baseline else []) + list(self.members)
         keys = records.keys
-        wanted = (Proposal(arch, seed, self.rung) for seed in self.seeds or [self.seed] for arch in arches)
-        return next((proposal for proposal in wanted if (proposal.arch.id, proposal.seed) not in keys), None)
+        return next((it for it in self.wanted(space) if (it.arch.id, it.seed) not in keys), None)
+
+    def wanted(self, space: Space) -> Iterator[Proposal]:
+        """The list in order, under each seed; what is in it twice comes twice, and is trained once."""
+        arches = ([space.baseline] if self.baseline else []) + list(self.members)
+        yield from (Proposal(arch, seed, self.rung) for seed in self.seeds or [self.seed] for arch in arches)
+
+    def total(self, space: Space) -> int:
+        return len({(proposal.arch.id, proposal.seed) for proposal in self.wanted(space)})

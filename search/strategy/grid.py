@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass
+from itertools import islice
 
 from search.records import Records
 from search.strategy import STRATEGIES, Strategy
@@ -15,3 +16,7 @@ class GridSearch(Strategy):
 
     def member(self, space: Space, records: Records, rng: random.Random) -> Arch | None:
         return self.unseen(space.enumerate(), records)
+
+    def total(self, space: Space) -> int:
+        outside = 0 if space.baseline_inside else 1
+        return min(self.trials, outside + sum(1 for _ in islice(space.enumerate(), self.trials)))

@@ -1,6 +1,8 @@
 """conf/ and config.py: everything composes into its dataclass, mistakes are refused with a way out, runs are named stably."""
 
 import random
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -8,13 +10,14 @@ import yaml
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from config import CONF, compose, explain, load, load_space, run_name, typed
+from config import CONF, compose, explain, load, load_space, plugins_named, run_name, typed
 from evaluators.data import DATA
 from evaluators.latency import BACKENDS
 from evaluators.task import TASKS
 from search.kept_conf import keep_conf
 from search.launch import LAUNCHERS
 from search.strategy import STRATEGIES
+from space.narrowing import keep_fixed
 
 GROUPS = {"task": TASKS, "data": DATA, "latency": BACKENDS, "search": STRATEGIES, "launch": LAUNCHERS}
 OPTIONS = [(group, name) for group, registry in GROUPS.items() for name in registry]
@@ -62,6 +65,16 @@ def test_a_narrowing_keeps_what_the_place_fixes_and_the_baseline_as_reference():
     assert not space.baseline_inside
 
 
+def test_fixing_an_option_keeps_ties_and_nested_options_that_the_file_fixes():
+    hole = {"choice": [4, 8]}
+    written = {
+        "choice": ["attention"],
+        "attention": {"heads": {"tie": "a.b"}, "kv": {"name": "conv", "reduction": hole}, "x": hole},
+    }
+    fixed = {"name": "attention", "heads": {"tie": "a.b"}, "kv": {"name": "conv"}}
+    assert keep_fixed({"mixer": "attention"}, {"mixer": written}) == {"mixer": fixed}
+
+
 def loaded(overrides):
     with compose(overrides) as conf:
         return load(conf)
@@ -72,7 +85,11 @@ def loaded(overrides):
     [
         ("space.arch.stage1.mixer=pol", "Did you mean 'pool'"),
         ("space.arch.stage1.mixer.pool.size=4", "stage1.mixer.pool.size"),
-        ("space.arch.stage1.depth=9", "stage1.depth"),
+        ("space.arch.stage1.depth=9", "stage1.depth: given 9; allowed: 1, 2"),
+        ("space.arch.stage1.depth=9", "segformer_b0.yaml as narrowed on the command line"),
+        ("space.arch.stage1.depth=two", "stage1.depth: given 'two'; allowed: an int"),
+        ("space.arch.stage1.mixer=attention", "stage1.mixer.attention.kv.conv.reduction to its default 1"),
+        ("space.arch.stage1.mixer.attention.kv=conv", "Say stage1.mixer.attention.kv.choice=[conv]"),
         ("+space.arch.stage1.dpth=2", "dpth"),
         ('space.where=["stage1.mixr == 1"]', "Did you mean 'mixer'"),
         ("search.objectives.miuo=max", "miou"),
@@ -109,6 +126,62 @@ def test_a_misspelt_name_or_key_gets_the_nearest_guess(overrides, guess):
     assert f"'{guess}'?" in explain(error.value, overrides)
 
 
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("schedule.lr=fast", "schedule.lr: given fast; Value 'fast' of type 'str' could not be converted to Float"),
+        ("space.arch.stage1.ffn.mix.kernels=[3,5]", "space.arch.stage1.ffn.mix.kernels.choice=[[3,5]]"),
+        ("space.arch.stage1.mixer={name: pool}", "space.arch.stage1.mixer: given a mapping"),
+        ("space.arch.stage1.mixer.pol.size=3", "Did you mean 'space.arch.stage1.mixer.pool.size'"),
+        ("space.arch.stage1.width=3", "Known in space.arch.stage1: dim, depth, embed, mixer, ffn."),
+    ],
+)
+def test_what_hydra_refuses_is_said_with_what_is_allowed(override, said):
+    overrides = ["+space=segformer_b0", override]
+    with pytest.raises(HydraException) as error, compose(overrides):
+        pass
+    assert said in explain(error.value, overrides)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("defaults: [segformer, _self_]\nbaselin: x", "unknown key 'baselin'; .*Did you mean 'baseline'.*space/mine"),
+        ("network: segformer\nbaseline: segformer_b2", r"begin the file with defaults: \[space_schema, _self_\].*mine\.yaml"),
+        ("defaults: [segformer, _self_]\nbaseline: segformer_b0", r"'segformer_b0' is no member .*stage1\.dim.*mine\.yaml"),
+        ("defaults: [segformer, _self_]\nbaseline: [", r"(?s)mine\.yaml"),
+    ],
+)
+def test_a_faulty_space_file_is_named(tmp_path, text, said):
+    (tmp_path / "space").mkdir()
+    (tmp_path / "space" / "mine.yaml").write_text(text)
+    with (
+        pytest.raises((ValueError, HydraException, OmegaConfBaseException, yaml.YAMLError)) as error,
+        compose(["+space=mine"], config_dir=tmp_path) as conf,
+    ):
+        load_space(conf, "mine", [])
+    assert re.search(said, explain(error.value, ["+space=mine"]))
+
+
+@pytest.mark.parametrize(
+    ("archs", "said"), [("nowhere.yaml", "nowhere.yaml: No such file"), ("segformer_b9", "Did you mean 'segformer_b"), ("", "")]
+)
+def test_the_archs_to_train_are_found_before_anything_is_spent(archs, said, tmp_path):
+    if not said:
+        archs, said = tmp_path / "typo.yaml", "Did you mean 'norm_layout'.*typo"
+        archs.write_text("network: segformer\narch: {norm_layuot: pre}")
+    with pytest.raises(ValueError, match=said):
+        loaded(["+space=segformer_b0", "search=archs", f"search.archs=[{archs}]"])
+
+
+def test_plugins_are_read_from_every_place_that_may_name_them(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "one.yaml").write_text("plugins: garden")
+    assert plugins_named(["plugins=garden"]) == ["garden"]
+    assert plugins_named(["+plugins=[a,b]", "experiment=one", f"--config-dir={tmp_path}"]) == ["a", "b", "garden"]
+    assert plugins_named(["plugins=null", "experiment=one", "-cd", str(tmp_path)]) == ["garden"]
+
+
 def test_a_run_is_named_by_what_makes_it_another_search():
     assert run_name(["+space=segformer"]) == "default"
     assert run_name(["+space=segformer", "search.trials=40", "launch=serial", "launch.workers=1", "results=/tmp/r"]) == "default"
@@ -117,6 +190,7 @@ def test_a_run_is_named_by_what_makes_it_another_search():
     assert one.startswith("search-tpe_search.seed-1-") or "tpe" in one
     assert one != run_name(["+space=segformer", "search=tpe", "search.seed=2"])
     assert run_name(["+space=segformer", "space.arch.stage1.mixer=pool"]) != "default"
+    assert run_name(["+space=segformer", "space.input_size=[256,256]"]) != "default"
     assert len(run_name([f"schedule.lr={n}" for n in range(60)])) <= 69
 
 
@@ -130,8 +204,11 @@ def test_a_run_goes_on_only_under_its_own_configuration(tmp_path):
 
 def test_the_commands_of_the_readme_compose(tmp_path):
     text = (Path(__file__).parents[2] / "README.md").read_text()
-    commands = [line.split("+space=")[1].split("`")[0] for line in text.splitlines() if "run_search.py +space=" in line]
-    assert commands
+    given = re.findall(r"run_search\.py (\+[^`\n]*)", text)
+    table = text.split("## What to type")[1].split("\n## ")[0]
+    rows = [cell for cell in re.findall(r"`([^`\n]*=[^`\n]*)`", table) if not cell.startswith(("-m", "python"))]
+    commands = [shlex.split(line) for line in [*given, *(f"+space=segformer {row}" for row in rows)]]
+    assert len(commands) > 10
     for command in commands:
-        with compose([f"+space={command.split()[0]}", *command.split()[1:]]) as conf:
+        with compose(command) as conf:
             assert conf.space.network == "segformer"

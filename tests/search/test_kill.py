@@ -124,5 +124,6 @@ def test_ray_with_a_lag_is_the_same_sequence_after_a_kill(tmp_path):
 def test_ray_with_one_worker_asks_what_serial_does_and_says_nothing_of_its_own(tmp_path, straight):
     out = finish(tmp_path, "ray", 1)
     assert proposals(check(tmp_path, OPTIONS)) == straight
-    assert len(out.splitlines()) == 15, out
+    assert len(out.splitlines()) == 16, out
+    assert out.startswith("1 trials at a time, each with 1 CPU")
     assert not list((tmp_path / "checkpoints").iterdir())

@@ -1,4 +1,6 @@
+import contextlib
 import json
+import signal
 
 import pytest
 from toy import Evaluate, strategy, toy_space
@@ -7,8 +9,9 @@ from evaluators.api import Outcome, RungResult
 from search.launch import LAUNCHERS
 from search.launch.driver import Driver, TrialError, next_proposal, steps
 from search.launch.fence import hold_fence, raise_fence
+from search.launch.serial import Interrupt
 from search.progress import Progress
-from search.records import Ledger, Log, events, read
+from search.records import Ledger, Log, Proposal, events, read
 
 
 def run(run_dir, *, fault="", evaluate=None, **options):
@@ -20,7 +23,7 @@ def run(run_dir, *, fault="", evaluate=None, **options):
 
 
 def test_a_run_ends_with_every_trial_ended_once(tmp_path):
-    assert run(tmp_path) == "finished: 12 members trained"
+    assert run(tmp_path) == "12 members trained"
     records = read(tmp_path)
     assert [record.outcome.kind for record in records] == ["ok"] * 12
     assert [[result.rung for result in record.results] for record in records] == [[0, 1, 2]] * 12
@@ -66,7 +69,7 @@ def test_a_bug_stops_the_run_and_the_next_start_tries_the_trial_again(tmp_path, 
 def test_the_same_command_again_extends_or_does_nothing(tmp_path):
     run(tmp_path, trials=5)
     before = [record.proposal for record in read(tmp_path)]
-    assert run(tmp_path, trials=5) == "finished: 5 members trained"
+    assert run(tmp_path, trials=5) == "5 members trained"
     assert [record.proposal for record in read(tmp_path)] == before
     run(tmp_path, trials=9)
     assert [record.proposal for record in read(tmp_path)][:5] == before
@@ -139,6 +142,21 @@ def test_a_relaunch_comes_before_new_asks(tmp_path):
         assert again.next().number == 2
 
 
+def test_a_strategy_that_waits_is_asked_again_only_after_an_event(tmp_path, monkeypatch):
+    asks = []
+    monkeypatch.setattr("search.launch.driver.next_proposal", lambda *given: asks.append(given))
+    conf = strategy(trials=4)
+    with Log.open(tmp_path) as log:
+        log.asked(Proposal(toy_space().baseline, 0, 2), ask_s=0)
+        driver = Driver(toy_space(), conf, log, progress=Progress(4, goals=conf.goals, last=conf.rung))
+        assert driver.next().number == 0
+        assert [driver.next() for _ in range(3)] == [None] * 3
+        assert len(asks) == 1
+        driver.tell(0, Outcome("ok"))
+        assert driver.next() is None
+        assert len(asks) == 2
+
+
 def test_conf_errors():
     with pytest.raises(ValueError, match=r"launch\.workers: -1 given"):
         LAUNCHERS["ray"](workers=-1)
@@ -150,3 +168,11 @@ def test_log_lines_are_json(tmp_path):
     run(tmp_path, trials=2)
     kinds = [json.loads(line)["event"] for line in (tmp_path / "trials.jsonl").read_text().splitlines()]
     assert kinds == ["started", *(["asked", "rung", "rung", "rung", "ended"] * 2), "finished"]
+
+
+def test_an_interrupt_that_python_dropped_is_heeded_at_the_next_event():
+    with Interrupt() as interrupt:
+        with contextlib.suppress(KeyboardInterrupt):  # as a finalizer does
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            interrupt.heed()

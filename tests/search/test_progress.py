@@ -35,6 +35,13 @@ def test_a_line_for_each_ended_trial_against_the_baseline():
     assert "baseline  miou 0.5  latency_ms 2  params_m 4" in lines[0]
     assert "miou 0.6 (+20.0 %)  latency_ms 1 (-50.0 %)" in lines[1]
     assert "infeasible: latency_ms 9 > 5" in lines[2]
+    assert [line.rpartition("  ")[2] for line in lines] == ["[1/5]", "[2/5]", "[2/5]"]
+
+
+def test_a_note_stays_on_one_line():
+    out = io.StringIO()
+    Progress(5, goals=strategy().goals, last=2, console=Console(file=out, width=20)).note("results in " + "/long" * 9)
+    assert out.getvalue() == "results in " + "/long" * 9 + "\n"
 
 
 def test_bars_on_a_terminal():

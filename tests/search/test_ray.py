@@ -1,5 +1,6 @@
-"""Lost workers and bugs under a real Ray. One Ray start takes seconds, so each test is one run."""
+"""Lost workers and bugs under a real Ray (one Ray start takes seconds, so each test is one run), and what needs none."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -7,10 +8,68 @@ import sys
 from pathlib import Path
 
 import pytest
+from ray.exceptions import ActorDiedError, RayTaskError
 
+from evaluators.api import Outcome
+from search.launch.ray import CHECKOUT, Ask, RayTune, fits
 from search.records import read
 
 TOY = str(Path(__file__).parent / "toy.py")
+
+
+@pytest.mark.parametrize(
+    ("node", "cpu", "gpu", "trials"),
+    [
+        ({"CPU": 8.0}, 1.0, 0.0, 8),
+        ({"CPU": 8.0}, 3.0, 0.0, 2),
+        ({"CPU": 8.0}, 1.0, 1.0, 0),
+        ({"CPU": 8.0, "GPU": 2.0}, 1.0, 0.5, 4),
+        ({"CPU": 8.0, "GPU": 2.0}, 1.0, 0.4, 4),  # not 5: none spans two GPUs
+        ({"CPU": 8.0, "GPU": 5.0}, 1.0, 2.0, 2),
+        ({"CPU": 3.0, "GPU": 2.0}, 1.0, 0.1, 3),
+        ({"CPU": 8.0}, 0.0, 0.0, 1),
+    ],
+)
+def test_trials_that_fit_a_node(node, cpu, gpu, trials):
+    assert fits(node, {"cpu": cpu, "gpu": gpu}) == trials
+
+
+def test_more_workers_than_fit_are_not_asked_for_on_this_machine(monkeypatch):
+    monkeypatch.setattr("ray.nodes", lambda: [{"Alive": True, "Resources": {"CPU": 8.0, "GPU": 1.0}}])
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 8.0, "GPU": 1.0})
+    assert RayTune(workers=4).places() == 1
+    assert RayTune(workers=4, gpus_per_trial=0.25).places() == 4
+    assert RayTune(workers=4, address="auto").places() == 4
+    assert RayTune(gpus_per_trial=0).places() == 8
+
+
+def test_a_cluster_gets_the_plugins_that_do_not_travel_with_the_checkout(tmp_path, monkeypatch):
+    (tmp_path / "shrubs").mkdir()
+    for file in ("moss.py", "shrubs/__init__.py", "shrubs/box.py"):
+        (tmp_path / file).touch()
+    example = CHECKOUT / "docs" / "example_project"  # inside of the checkout, but not where its modules are imported from
+    for folder in (tmp_path, example):
+        monkeypatch.syspath_prepend(str(folder))
+    importlib.invalidate_caches()
+    shipped = RayTune(address="auto", plugins=["moss", "shrubs.box", "garden", "report"])._shipped()
+    assert shipped["working_dir"] == str(CHECKOUT)
+    assert shipped["py_modules"] == [str(example / "garden.py"), str(tmp_path / "moss.py"), str(tmp_path / "shrubs")]
+
+
+def test_a_worker_that_cannot_be_set_up_is_a_bug_and_one_that_dies_a_failure():
+    told = []
+
+    class Told:
+        def tell(self, number, event):
+            told.append(event)
+
+    ask = Ask(Told(), RayTune())
+    ask._numbers = {"a": 0, "b": 1}
+    ask.broke("a", ActorDiedError(), "lost")
+    raised = RayTaskError("__init__", "ModuleNotFoundError: garden", ModuleNotFoundError("garden"))
+    ask.broke("b", ActorDiedError.from_task_error(raised), "ModuleNotFoundError: garden")
+    assert [event.kind for event in told] == ["failed", "bug"]
+    assert told[1] == Outcome("bug", "ModuleNotFoundError: garden")
 
 
 def run(run_dir, **options):

@@ -28,14 +28,14 @@ def test_events_come_back_as_records(tmp_path):
         assert log.rung(0, RungResult(0, {"latency_ms": 2.0}))
         log.rung(0, RungResult(1, {"miou": 0.5}))
         log.ended(0, Outcome("ok"))
-        log.finished("finished: 1 members trained")
+        log.finished("1 members trained")
         written = log.records
     again = read(tmp_path)
     assert again == written
     assert again[0].measurements == {"latency_ms": 2.0, "miou": 0.5}
     assert again[0].proposal.arch == SPACE.baseline
     assert again[0].ok
-    assert again.finished == "finished: 1 members trained"
+    assert again.finished == "1 members trained"
     assert again.started[0]["device"] == "cpu"
 
 

@@ -155,6 +155,20 @@ def test_archs_trains_its_list_under_each_seed():
         next_proposal(SPACE, chosen("archs", members=[]), Records())
 
 
+@names
+def test_the_total_is_what_a_run_trains(name):
+    conf = chosen(name)
+    assert conf.total(SPACE) == len(played(conf)) == 10
+
+
+def test_the_total_of_a_list_and_of_a_small_grid():
+    twice = [SPACE.baseline, SPACE.known[0], SPACE.known[0]]
+    conf = chosen("archs", members=twice, seeds=[1, 2], trials=3)
+    assert conf.total(SPACE) == len(played(conf)) == 4
+    small = toy_space(narrowed=True, a=[1], b=[1, 3])  # the baseline is outside
+    assert chosen("grid", trials=1000).total(small) == len(played(chosen("grid", trials=1000), space=small)) == 9
+
+
 def test_a_streak_of_infeasible_ones_ends_the_run_and_names_the_limit():
     items = tuple(
         Record(n, Proposal(SPACE.baseline, 0, 1), n, outcome=Outcome("infeasible", "latency_ms 9 > 5"), ended_at=n)
@@ -190,6 +204,8 @@ def test_gp_warns_then_refuses_where_asking_is_slower_than_training(caplog):
     [
         ({"trials": 0}, "search.trials: 0 given; allowed: 1 or more"),
         ({"lag": 0}, "search.lag"),
+        ({"limits": {"latency_ms": 0.0}}, "search.limits.latency_ms: 0.0 given"),
+        ({"limits": {"latency_ms": float("nan")}}, "search.limits.latency_ms: nan given"),
         ({"objectives": {"miou": "up"}}, "unknown direction 'up'"),
         ({"name": "nsga2", "population": 1}, "search.population"),
         ({"name": "nsga3", "population": 1}, "search.population"),

@@ -47,7 +47,7 @@ class ToyArch:
     mixer: Annotated[Option, TOY_MIXER] = ATTENTION
 
 
-@NETWORKS.register("toy")
+@NETWORKS.register("toy_search")
 class Toy(nn.Module):
     Arch = ToyArch
 
@@ -57,8 +57,8 @@ def toy_space(*, narrowed: bool = False, mixers: tuple[str, ...] = ("attention",
     mixer = {"choice": list(mixers), "pool": {"size": {"choice": [3, 5, 7]}}}
     arch = {"a": {"int": [0, 7]}, "b": {"int": [0, 7]}, "mixer": mixer}
     arch |= {name: {"choice": options} for name, options in choices.items()}
-    found = {"plain": Arch.make("toy", {}), "pooled": Arch.make("toy", {"a": 1, "b": 3, "mixer": "pool"})}
-    conf = SpaceConf(network="toy", baseline="plain", known=["pooled"], arch=arch, rules=["a <= b"])
+    found = {"plain": Arch.make("toy_search", {}), "pooled": Arch.make("toy_search", {"a": 1, "b": 3, "mixer": "pool"})}
+    conf = SpaceConf(network="toy_search", baseline="plain", known=["pooled"], arch=arch, rules=["a <= b"])
     return Space.load(conf, "toy", found.__getitem__, narrowed=narrowed)
 
 
