@@ -83,10 +83,10 @@ class Evaluation:
         kept = job.directory / "rung0.json"
         found = readable(kept)
         if found is not None:
-            return found, self._excess(found)
+            return found, self._excess(job.arch, found)
         with bench.turns.training_step():  # counting keeps a CPU busy too
             measurements = dict(bench.costs.measure(job.arch, input_size=self.input_size, classes=self.data.classes))
-        if not self._excess(measurements):
+        if not self._excess(job.arch, measurements):
             with bench.latency_turns.training_step():
                 candidate = build(job.arch, self.data.classes)
             with bench.latency_turns.measuring():
@@ -97,10 +97,12 @@ class Evaluation:
             file.flush()
             os.fsync(file.fileno())  # else a power cut could leave the name without the content
         whole.replace(kept)
-        return measurements, self._excess(measurements)
+        return measurements, self._excess(job.arch, measurements)
 
-    def _excess(self, measurements: Measurements) -> str:
-        """The first limit that is exceeded, and by how much."""
+    def _excess(self, arch: Arch, measurements: Measurements) -> str:
+        """The first limit that is exceeded, and by how much. None holds for the baseline: all others are compared with it."""
+        if arch == self.baseline:
+            return ""
         for name, limit in self.limits.items():
             value = measurements.get(name)
             if value is not None and value > limit:

@@ -55,16 +55,25 @@ def test_rung_zero_trains_nothing(evaluation, arch, tmp_path):
     assert (result.rung, outcome.kind) == (0, "ok")
 
 
-def test_over_a_cost_limit_nothing_is_timed_or_trained(evaluation, arch, tmp_path):
-    result, outcome = run(replace(evaluation, limits={"params_m": 1e-4}), arch, tmp_path)
+@pytest.fixture
+def other(arch):
+    return Arch.make("segformer", {**arch.arch, "norm_layout": "v2"})
+
+
+def test_over_a_cost_limit_nothing_is_timed_or_trained(evaluation, other, tmp_path):
+    result, outcome = run(replace(evaluation, limits={"params_m": 1e-4}), other, tmp_path)
     assert "latency_ms" not in result.measurements
     assert outcome.kind == "infeasible"
     assert "params_m" in outcome.reason
     assert "over its limit 0.0001 by" in outcome.reason
 
 
-def test_over_a_latency_limit_nothing_is_trained(evaluation, arch, tmp_path):
-    result, outcome = run(replace(evaluation, limits={"latency_ms": 1e-6}), arch, tmp_path)
+def test_the_baseline_is_trained_whatever_the_limits(evaluation, arch, tmp_path):
+    assert run(replace(evaluation, limits={"params_m": 1e-4}), arch, tmp_path)[-1].kind == "ok"
+
+
+def test_over_a_latency_limit_nothing_is_trained(evaluation, other, tmp_path):
+    result, outcome = run(replace(evaluation, limits={"latency_ms": 1e-6}), other, tmp_path)
     assert result.rung == 0
     assert result.measurements["latency_ms"] > 1e-6
     assert outcome.kind == "infeasible"

@@ -66,7 +66,7 @@ def check(run_dir, options):
         for result in record.results:
             assert result.measurements == measurements(record.proposal.arch, record.proposal.seed, result.rung)
     trained = {path.name: path.read_text().count("\n") for path in (run_dir / "trained").iterdir()}
-    assert set(trained.values()) == {1}, "a finished rung was trained again"
+    assert set(trained.values()) <= {0, 1}, "a finished rung was trained again"  # 0: killed between the rename and the note
     reproduced(lines, options)
     return records
 

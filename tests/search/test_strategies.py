@@ -186,7 +186,7 @@ def test_gp_warns_then_refuses_where_asking_is_slower_than_training(caplog):
     def step(ask_s, times):
         for _ in range(times):
             ask(ledger, next_proposal(SPACE, gp, ledger.records), ask_s=ask_s)
-            close(ledger, len(ledger) - 1, train_s=5.0)  # at each of two rungs: 10 s a trial
+            close(ledger, len(ledger) - 1, train_s=10.0)  # from the beginning of the trial to its last rung
 
     step(0.1, 6)
     assert asking_share(ledger.records) == pytest.approx(0.01)
