@@ -10,7 +10,6 @@ import dataclasses
 import difflib
 import functools
 import hashlib
-import importlib
 import itertools
 import os
 import re
@@ -37,7 +36,7 @@ from evaluators.evaluation import Evaluation
 from evaluators.latency import BACKENDS
 from evaluators.schedule import Schedule
 from evaluators.task import TASKS
-from registry import nearest
+from registry import import_plugins, nearest
 from search.launch import LAUNCHERS
 from search.objectives import check_names
 from search.strategy import STRATEGIES
@@ -277,19 +276,6 @@ def register(plugins: Iterable[str]) -> None:
         for key in {"limits", "objectives"} & set(node):
             OmegaConf.set_struct(node[key], False)  # their keys are names of measurements: the command line may add any
         store.store(name=f"{name}_schema", node=node, group=group)
-
-
-def import_plugins(plugins: Iterable[str]) -> None:
-    """Import modules of the user's own project, found from the current folder too. ValueError where one is not there."""
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    for name in plugins:
-        try:
-            importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            raise ValueError(
-                f"plugins: cannot import '{name}' ({error}); it is looked for in {os.getcwd()} and in Python's path"
-            ) from error
 
 
 def plugins_named(arguments: list[str]) -> list[str]:

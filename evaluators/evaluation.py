@@ -2,7 +2,6 @@
 
 import functools
 import gc
-import importlib
 import json
 import os
 import traceback
@@ -19,6 +18,7 @@ from evaluators.cost.cache import CostCache
 from evaluators.device import resolved_device
 from evaluators.train import TrialFailed, seeded, train
 from evaluators.turns import DeviceTurns
+from registry import import_plugins
 from space import Arch, build
 
 
@@ -42,8 +42,7 @@ class Evaluation:
 
     def __call__(self, job: Job) -> Iterator[RungResult | Outcome]:
         """Yield rung 0 (cost and latency), each trained rung up to job.rung, then how the trial ended."""
-        for plugin in self.plugins:
-            importlib.import_module(plugin)
+        import_plugins(self.plugins)
         job.directory.mkdir(parents=True, exist_ok=True)
         try:
             yield from self._measured_and_trained(job)

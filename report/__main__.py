@@ -1,13 +1,13 @@
 """Look at a run again, without training: `python -m report results/<space>/<run>`."""
 
 import argparse
-import importlib
 import sys
 from pathlib import Path
 
 import yaml
 
 import report
+from registry import import_plugins
 
 
 def main(arguments: list[str]) -> None:
@@ -15,15 +15,15 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m report", description=__doc__)
     parser.add_argument("run", nargs="+", type=Path, help="a run directory, results/<space>/<run>")
     for run_dir in parser.parse_args(arguments).run:
-        import_plugins(run_dir / "config.yaml")
+        import_plugins(plugins_of(run_dir / "config.yaml"))
         page = report.write(run_dir)
         print(f"{report.summary(run_dir)}\nReport: {page}")
 
 
-def import_plugins(conf: Path) -> None:
+def plugins_of(conf: Path) -> list[str]:
+    """The plug-ins that a run was made with."""
     content = yaml.safe_load(conf.read_text()) if conf.is_file() else None
-    for name in (content or {}).get("plugins") or []:
-        importlib.import_module(name)
+    return (content or {}).get("plugins") or []
 
 
 if __name__ == "__main__":
