@@ -29,16 +29,18 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
+from evaluators.augmentation import check_recipe
 from evaluators.cost import COUNTERS
 from evaluators.data import DATA
 from evaluators.device import resolved_device
 from evaluators.evaluation import Evaluation
+from evaluators.inherit import PARENT
 from evaluators.latency import BACKENDS
 from evaluators.schedule import Schedule
 from evaluators.task import TASKS
 from registry import import_plugins, nearest
 from search.launch import LAUNCHERS
-from search.objectives import check_names
+from search.objectives import check_names, with_metric
 from search.strategy import STRATEGIES
 from search.strategy.archs import ArchList
 from space import Arch, Space, SpaceConf
@@ -62,6 +64,7 @@ class RunConf:
     latency: Any = MISSING
     launch: Any = MISSING
     device: str = "auto"  # what trains: auto (a GPU where there is one), cpu, cuda, cuda:1
+    init: str | None = None  # trained weights to begin with: a checkpoint file, or parent (the run's nearest trained member)
     run: str | None = None  # the run's name; null: made from the overrides
     results: str = "results"  # where run directories are made, from the current folder
     plugins: list[str] = field(default_factory=list)  # modules imported first, here and in workers
@@ -78,6 +81,7 @@ class Run:
     directory: Path
     command: str
     conf: Mapping[str, Any] = field(repr=False)  # as config.yaml keeps it
+    note: str = ""  # what the user should know before the first trial
     columns: tuple[str, ...] = ("params_m", "macs_g")  # shown beside the objectives while the run goes on
 
 
@@ -141,15 +145,14 @@ def load(conf: DictConfig) -> Run:
     if OmegaConf.is_missing(conf, "space"):
         raise ValueError(f"no space was named. Say +space=<name>; {nearest('', conf_names('space'))}")
     values: RunConf = typed(conf)
-    values = replace(values, data=with_whole_path(values.data))
+    values = replace(values, data=with_whole_path(values.data), search=with_metric(values.search, values.task.metrics))
     space = load_space(conf, choices["space"], overrides)
-    values.data.check()
-    values.task.check(values.data)
+    check_data(values)
     if getattr(values.launch, "address", "local") == "local":  # a cluster's devices are not this machine's
         resolved_device(values.device, "device"), values.latency.resolved_device
     free = [*COUNTERS, *values.latency.limitable]
     check_names(values.search.objectives, values.search.limits, free=free, trained=values.task.metrics)
-    strategy = replace(values.search, rungs=values.schedule.rungs)
+    strategy = replace(values.search, rungs=values.schedule.rungs, inherit=values.init == PARENT)
     if isinstance(strategy, ArchList):
         strategy = replace(strategy, members=[find_member(name, space.network) for name in strategy.archs])
     evaluation = Evaluation(
@@ -163,6 +166,7 @@ def load(conf: DictConfig) -> Run:
         device=values.device,
         plugins=tuple(values.plugins),
         cache=Path(values.results).resolve() / "cache",
+        init=str(Path(values.init).expanduser().resolve()) if values.init not in (None, PARENT) else values.init or "",
     )
     return Run(
         space=space,
@@ -171,8 +175,16 @@ def load(conf: DictConfig) -> Run:
         evaluation=evaluation,
         directory=Path(values.results).resolve() / space.name / (values.run or run_name(overrides)),
         command=shlex.join(["python", *sys.orig_argv[1:]]) if sys.argv[0].endswith("run_search.py") else "",
-        conf=kept(conf, choices),
+        note=evaluation.check(),
+        conf=kept(conf, choices, objectives=values.search.objectives),
     )
+
+
+def check_data(values: RunConf) -> None:
+    """Refuse data with faults, and a task or a recipe that they do not fit."""
+    values.data.check()
+    values.task.check(values.data)
+    check_recipe(values.schedule, values.data)
 
 
 def with_whole_path(data: Any) -> Any:
@@ -181,9 +193,11 @@ def with_whole_path(data: Any) -> Any:
     return replace(data, root=str(Path(root).expanduser().resolve())) if root else data
 
 
-def kept(conf: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration as plain values, with the option that was taken of each group; without Hydra's own."""
+def kept(conf: DictConfig, choices: Mapping[str, Any], *, objectives: Mapping[str, str]) -> dict[str, Any]:
+    """The configuration as plain values, with the option taken of each group and the objectives by their measurements' names;
+    without Hydra's own."""
     values = {key: OmegaConf.to_container(node) if OmegaConf.is_config(node) else node for key, node in conf.items()}
+    values["search"]["objectives"] = dict(objectives)
     taken = {group: name for group, name in choices.items() if not group.startswith("hydra/")}
     return {"choices": taken, **{key: value for key, value in values.items() if key != "hydra"}}
 

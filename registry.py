@@ -60,18 +60,25 @@ class Option:
     args: Mapping[str, Any] = field(default_factory=dict)
 
 
+def named_by(maker: Callable[..., Any], context: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a context that `maker` has parameters for: what a place offers and a thing has no use for, it need not take."""
+    names = inspect.signature(maker).parameters
+    return {name: value for name, value in context.items() if name in names}
+
+
 class Slot(Registry[Callable[..., Any]]):
-    """A registry of interchangeable blocks. What the network passes (dim, classes ...) are an option's positional parameters;
-    what an architecture chooses are its keyword-only ones, and those alone may be named in a yaml."""
+    """A registry of interchangeable blocks. What the place offers (dim, grid, activation ...) an option takes by the names of its
+    positional parameters; what an architecture chooses are its keyword-only ones, and those alone may be named in a yaml."""
 
     def arguments(self, name: str) -> dict[str, inspect.Parameter]:
         """The parameters of option `name` that an architecture may set."""
         parameters = inspect.signature(self[name], eval_str=True).parameters.values()
         return {p.name: p for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
-    def build(self, option: Option, *context: Any) -> Any:
-        """Construct the option for the place that `context` describes."""
-        return self[option.name](*context, **option.args)
+    def build(self, option: Option, **context: Any) -> Any:
+        """Construct the option for the place that `context` describes; what it has no parameter for is left out."""
+        maker = self[option.name]
+        return maker(**named_by(maker, context), **option.args)
 
 
 def import_siblings(package: str) -> None:

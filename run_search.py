@@ -23,6 +23,8 @@ def main(run: Run) -> None:
     with Log.open(run.directory) as log:
         keep_conf(run.directory, run.conf)
         log.started(environment(run.command))
+        if run.note:
+            progress.note(run.note)
         progress.note(f"up to {members} members; results in {run.directory}")
         try:
             run.launcher.run(run.space, run.strategy, run.evaluation, log, progress=progress)

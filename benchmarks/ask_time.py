@@ -30,7 +30,7 @@ def made_up(space: Space, count: int) -> Records:
     arches = [*opening, *(space.sample(rng) for _ in range(count - len(opening)))]
     records = []
     for number, arch in enumerate(arches):
-        scores = {"miou": rng.random(), "latency_ms": rng.uniform(100, 1000), "train_s": 1e9}
+        scores = {"accuracy": rng.random(), "latency_ms": rng.uniform(100, 1000), "train_s": 1e9}
         results = (RungResult(1, scores),)
         proposal = Proposal(arch, 0, 1)
         ended = {"outcome": Outcome("ok"), "ended_at": number}

@@ -16,9 +16,11 @@ import pandas as pd
 import torch
 from rich.console import Console
 from rich.table import Table
+from scipy.stats import f_oneway
 
 from config import compose, load_space, typed
 from evaluators.task import Task
+from report.figures import figure
 from search.records import read
 from space import Space
 
@@ -43,7 +45,7 @@ def main() -> None:
     search = ["search=archs", f"search.archs=[{listed}]", f"search.seeds=[{seeds}]", "search.keep=false", "run=calibration"]
     quick = ["latency.max_s=1", "latency.min_pairs=2", "latency.warmup_s=0"]  # accuracy is the question here
     subprocess.run([sys.executable, "run_search.py", *overrides, *search, *quick], cwd=ROOT, check=True)
-    show(folder, [*names, *(file.stem for file in files)], chance(task, data, schedule.image_size))
+    show(folder, [*names, *(file.stem for file in files)], next(iter(task.metrics)), chance(task, data, schedule.image_size))
 
 
 def write_members(space: Space, count: int, folder: Path) -> list[Path]:
@@ -56,26 +58,28 @@ def write_members(space: Space, count: int, folder: Path) -> list[Path]:
 
 
 def chance(task: Task, data: object, size: int) -> float:
-    """The mIoU of a network that answers the most frequent class everywhere."""
+    """The task's first metric of a network that answers the most frequent class everywhere."""
     samples = data.val_set(size)
     scorer = task.scorer(data.classes, torch.device("cpu"))
     targets = torch.stack([torch.as_tensor(samples[index][1]) for index in range(len(samples))])
-    logits = torch.zeros(len(samples), data.classes, 1, 1)
+    logits = torch.zeros(len(samples), data.classes, *(1 for _ in targets.shape[1:]))
     logits[:, targets.flatten().bincount().argmax()] = 1
     scorer.update(logits, targets)
-    return scorer.compute()["miou"]
+    return scorer.compute()[next(iter(task.metrics))]
 
 
-def show(folder: Path, names: list[str], chance_miou: float) -> None:
-    rows = [(record.proposal.arch.id, record.measurements["miou"]) for record in read(folder) if record.ok]
-    by = pd.DataFrame(rows, columns=["arch", "miou"]).groupby("arch", sort=False)["miou"].agg(["mean", "std", "min", "max"])
-    table = Table("architecture", "mIoU, mean", "sd over seeds", "lowest", "highest")
+def show(folder: Path, names: list[str], metric: str, by_chance: float) -> None:
+    rows = [(record.proposal.arch.id, record.measurements[metric]) for record in read(folder) if record.ok]
+    trainings = pd.DataFrame(rows, columns=["arch", metric]).groupby("arch", sort=False)[metric]
+    by = trainings.agg(["mean", "std", "min", "max"])
+    table = Table("architecture", f"{figure(metric).label}, mean", "sd over seeds", "lowest", "highest")
     for name, (_, row) in zip(names, by.iterrows(), strict=True):
         table.add_row(name, *(f"{row[key]:.3f}" for key in ("mean", "std", "min", "max")))
     within, between = (by["std"] ** 2).mean() ** 0.5, by["mean"].std()
     table.caption = (
-        f"the most frequent class everywhere: {chance_miou:.3f}; sd within (over seeds) {within:.3f}, "
-        f"between architectures {between:.3f}, ratio {between / within:.1f}"
+        f"the most frequent class everywhere: {by_chance:.3f}; sd within (over seeds) {within:.3f}, "
+        f"between architectures {between:.3f}, ratio {between / within:.1f}; "
+        f"were all equal, means would differ as much with probability {f_oneway(*(of for _, of in trainings)).pvalue:.1g} (F test)"
     )
     Console(width=100).print(table)
 

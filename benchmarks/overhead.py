@@ -27,7 +27,7 @@ from search.launch import LAUNCHERS
 from search.progress import Progress
 from search.records import Log, events
 from search.strategy import STRATEGIES
-from space import Arch, Space, build
+from space import Arch, Space
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class TrainOnly:
     def __call__(self, job: Job) -> Iterator[RungResult | Outcome]:
         job.directory.mkdir(parents=True, exist_ok=True)
         with seeded(job.seed):
-            network = build(job.arch, self.data.classes, width=self.schedule.width)
+            network = self.trainee(job.arch)
         options = {"seed": job.seed, "rung": job.rung, "directory": job.directory, "device": "cpu"}
         yield from train(network, self.task, self.data, self.schedule, **options)
         yield Outcome("ok")

@@ -15,13 +15,15 @@ Measurements = Mapping[str, float | int | str | None]
 class Job:
     """One trial's work: train `arch` under `seed` up to `rung` (0: measure cost and latency only).
 
-    `directory` is the trial's own: checkpoints and finished rungs found there are adopted, not repeated.
+    `directory` is the trial's own: checkpoints and finished rungs found there are adopted, not repeated. `parent` is the directory
+    of the trial whose weights it begins with, where candidates inherit from the run.
     """
 
     arch: Arch
     seed: int
     rung: int
     directory: Path
+    parent: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What training does to a sample before the network sees it."""
+"""What training does to a sample, and to a batch, before the network sees it."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,9 +7,24 @@ from typing import Any
 import torch
 from torchvision.transforms import v2
 
-from evaluators.data import Samples
+from evaluators.data import Data, Samples
 from evaluators.random_state import derived, seeded_cpu
 from evaluators.schedule import Schedule
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MAGNITUDES = 11  # RandAugment's steps from 0 to its strongest, so that the magnitude 9 of published recipes is nine tenths
+LABEL_ONLY = ("randaugment", "erasing", "mixup", "cutmix")
+"""What leaves the label of a whole image true (or mixes it), but not a mask, box or point in it."""
+
+
+def check_recipe(schedule: Schedule, data: Data) -> None:
+    """ValueError where the schedule augments in a way that does not fit the data's kind of truth."""
+    for name in LABEL_ONLY:
+        if getattr(schedule, name) and data.target != "label":
+            raise ValueError(
+                f"schedule.{name}: {getattr(schedule, name)} needs data with one label for each image; "
+                f"{type(data).__name__} has targets of kind '{data.target}'. Set it to 0"
+            )
 
 
 class ScaleCrop(v2.Transform):
@@ -37,12 +52,29 @@ class ScaleCrop(v2.Transform):
         return v2.functional.crop(resized, *params["corner"], self.size, self.size)
 
 
+class NoiseErasing(v2.RandomErasing):
+    """Replace a box of the image by noise with the mean and deviation of pixels, drawn for each of them, as recipes erase
+    normalised images. Source: arXiv 1708.04896 (Random Erasing)"""
+
+    def __init__(self, probability: float):
+        super().__init__(probability, value="random")
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        params = super().make_params(flat_inputs)
+        if params["v"] is None:  # no box fits
+            return params
+        mean, deviation = (torch.tensor(v).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
+        noise = (params["v"] * deviation + mean).clamp(0, 1) * 255
+        return params | {"v": noise.to(torch.uint8)}
+
+
 @dataclass(frozen=True, eq=False)
 class Augmented:
     """A training split whose items are augmented, item i of an epoch always alike: the draws follow from (seed, epoch, i) only.
 
-    In order: scale and crop to the schedule's size (skipped where samples have that size and scale is [1, 1]), horizontal flip,
-    colour jitter. Vertical flips are left out: scenes have an up and a down.
+    In order: a crop of part of the area, brought to the schedule's size, or scale and crop to it (skipped where samples have that
+    size and both are [1, 1]); horizontal flip, RandAugment (arXiv 1909.13719), colour jitter, erasing. Vertical flips are left out:
+    scenes have an up and a down.
     """
 
     samples: Samples
@@ -60,10 +92,34 @@ class Augmented:
     @cached_property
     def _transform(self) -> v2.Transform:
         recipe, steps = self.schedule, []
-        if not self.samples.uniform or list(recipe.scale) != [1.0, 1.0]:
+        if list(recipe.area) != [1.0, 1.0]:
+            steps.append(v2.RandomResizedCrop(recipe.image_size, scale=tuple(recipe.area)))
+        elif not self.samples.uniform or list(recipe.scale) != [1.0, 1.0]:
             steps.append(ScaleCrop(recipe.image_size, tuple(recipe.scale)))
         if recipe.flip:
             steps.append(v2.RandomHorizontalFlip(recipe.flip))
+        if recipe.randaugment:
+            steps.append(randaugment(recipe.randaugment))
         if recipe.jitter:
             steps.append(v2.RandomApply([v2.ColorJitter(*recipe.jitter_range)], p=recipe.jitter))
+        if recipe.erasing:
+            steps.append(NoiseErasing(recipe.erasing))
         return v2.Compose(steps or [v2.Identity()])
+
+
+def randaugment(magnitude: int) -> v2.Transform:
+    """Two operations of one strength, drawn for each image; what they lay bare is filled with the mean colour."""
+    fill = [round(255 * value) for value in IMAGENET_MEAN]
+    bilinear = v2.InterpolationMode.BILINEAR
+    return v2.RandAugment(2, magnitude, num_magnitude_bins=MAGNITUDES, interpolation=bilinear, fill=fill)
+
+
+def mixed(images: torch.Tensor, target: Any, schedule: Schedule, *, classes: int, seed: int, step: int) -> tuple[torch.Tensor, Any]:
+    """A normalised batch after mixup (arXiv 1710.09412) or CutMix (arXiv 1905.04899), as the schedule says: images (B, 3, H, W)
+    and, of labels (B,), the parts of each class (B, classes). As it is where both are off. Draws follow from (seed, step) only."""
+    ways = ((v2.MixUp, schedule.mixup), (v2.CutMix, schedule.cutmix))
+    chosen = [way(alpha=alpha, num_classes=classes) for way, alpha in ways if alpha]
+    if not chosen:
+        return images, target
+    with seeded_cpu(derived(seed, "mix", step)):
+        return v2.RandomChoice(chosen)(images, target)

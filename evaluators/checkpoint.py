@@ -3,7 +3,7 @@
 import os
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ class Checkpoints:
 
     directory: Path
     key: str
+    made: Mapping[str, Any] = field(default_factory=dict)
+    """What network this is of (network, arch, classes, image_size, width), so that the file can start other networks."""
 
     def find(self, rung: int) -> Finished | None:
         """What is kept of a rung, tensors on the CPU and read only when used."""
@@ -60,7 +62,8 @@ class Checkpoints:
         self.directory.mkdir(parents=True, exist_ok=True)
         part = self._path(rung).with_suffix(f".part{os.getpid()}")
         with part.open("wb") as file:
-            torch.save({"key": self.key, "measurements": dict(measurements), "state": dict(state)}, file)
+            content = {"key": self.key, "made": dict(self.made), "measurements": dict(measurements), "state": dict(state)}
+            torch.save(content, file)
             file.flush()
             os.fsync(file.fileno())
         part.replace(self._path(rung))

@@ -16,6 +16,8 @@ from torch import nn
 from evaluators.api import Job, Measurements, Outcome, RungResult
 from evaluators.cost.cache import CostCache
 from evaluators.device import resolved_device
+from evaluators.fit import check_fit
+from evaluators.inherit import LEFT, PARENT, digest, inherit, leave, weights_of
 from evaluators.train import TrialFailed, seeded, train
 from evaluators.turns import DeviceTurns
 from registry import import_plugins
@@ -26,6 +28,7 @@ from space import Arch, build
 class Evaluation:
     """Everything that turns a job into measurements; picklable, and built up on first use in each worker.
 
+    `init`: a checkpoint file whose weights candidates begin with as far as they fit; "parent": those of Job.parent; "": fresh ones.
     `limits` bound measurements that cost no training: with `params_m: 20` anything larger is neither timed nor trained.
     """
 
@@ -39,6 +42,7 @@ class Evaluation:
     device: str
     plugins: tuple[str, ...]
     cache: Path
+    init: str = ""
 
     def __call__(self, job: Job) -> Iterator[RungResult | Outcome]:
         """Yield rung 0 (cost and latency), each trained rung up to job.rung, then how the trial ended."""
@@ -62,20 +66,58 @@ class Evaluation:
             yield Outcome("infeasible", excess)
             return
         if job.rung > 0:
-            with bench.turns.training_step(), seeded(job.seed):
-                network = build(job.arch, self.data.classes, width=self.schedule.width)
-            yield from train(
-                network,
-                self.task,
-                self.data,
-                self.schedule,
-                seed=job.seed,
-                rung=job.rung,
-                directory=job.directory,
-                device=bench.device,
-                step_turn=bench.turns.training_step,
-            )
+            yield from self._train(job, bench)
         yield Outcome("ok")
+
+    def _train(self, job: Job, bench: "Workbench") -> Iterator[RungResult]:
+        """The trained rungs; the first says what the network began with, where that was not chance."""
+        source = (job.parent / LEFT if job.parent else None) if self.init == PARENT else Path(self.init) if self.init else None
+        with bench.turns.training_step():
+            with seeded(job.seed):
+                network = self.trainee(job.arch)
+            begun = inherit(network, source) if source else {}
+        for result in train(
+            network,
+            self.task,
+            self.data,
+            self.schedule,
+            seed=job.seed,
+            rung=job.rung,
+            directory=job.directory,
+            device=bench.device,
+            step_turn=bench.turns.training_step,
+            made=self._made(job.arch),
+            origin=digest(network) if source else "",
+        ):
+            yield RungResult(result.rung, {**result.measurements, **begun}) if result.rung == 1 else result
+        if self.init == PARENT:
+            leave(job.directory, job.rung, epochs=self.schedule.epochs(job.rung) + begun.get("inherited_epochs", 0))
+
+    def _made(self, arch: Arch) -> dict[str, Any]:
+        """What a checkpoint must say of its network so that others can begin with it."""
+        size = [self.schedule.image_size] * 2
+        whole = {"network": arch.network, "arch": dict(arch.arch), "classes": self.data.classes}
+        return {**whole, "image_size": size, "width": self.schedule.width}
+
+    def trainee(self, arch: Arch) -> nn.Module:
+        """The network as it is trained: for the schedule's images, with its part of the channels and its stochastic depth."""
+        recipe = self.schedule
+        size = (recipe.image_size, recipe.image_size)
+        return build(arch, self.data.classes, image_size=size, width=recipe.width, drop_path=recipe.drop_path)
+
+    def check(self) -> str:
+        """What candidates begin with, in words; ValueError where the baseline does not fit the task or the schedule, or where the
+        file that `init` names is of no use to this search."""
+        baseline = self.trainee(self.baseline)
+        check_fit(baseline, self.task, self.schedule)
+        if self.init in ("", PARENT):
+            return "init: candidates begin with the weights of the nearest trained one" if self.init else ""
+        begun = inherit(baseline, Path(self.init))
+        found, here = weights_of(Path(self.init)).width, self.schedule.width
+        advice = f"; its network has schedule.width={found:g}, here it is {here:g}" if found != here else ""
+        if not begun["init_percent"]:
+            raise ValueError(f"init: nothing of {self.init} fits the baseline{advice}: {begun['init']}")
+        return f"init: the baseline takes {begun['init']}{advice}"
 
     def _price(self, job: Job, bench: "Workbench") -> tuple[Measurements, str]:
         """Cost and, within the limits, latency; with what exceeds a limit ('' where nothing does). Found again after a restart."""
@@ -87,7 +129,7 @@ class Evaluation:
             measurements = dict(bench.costs.measure(job.arch, input_size=self.input_size, classes=self.data.classes))
         if not self._excess(job.arch, measurements):
             with bench.latency_turns.training_step():
-                candidate = build(job.arch, self.data.classes)
+                candidate = build(job.arch, self.data.classes, image_size=self.input_size)
             with bench.latency_turns.measuring():
                 measurements |= self.latency.measure(candidate, bench.baseline, self.input_size)
         whole = kept.with_suffix(".part")
@@ -125,7 +167,7 @@ class Workbench:
         self.turns = DeviceTurns(self.device)
         self.latency_turns = DeviceTurns(conf.latency.resolved_device)
         self.costs = CostCache(conf.cache / "costs.jsonl", plugins=conf.plugins)
-        self._baseline = functools.partial(build, conf.baseline, conf.data.classes)
+        self._baseline = functools.partial(build, conf.baseline, conf.data.classes, image_size=conf.input_size)
 
     @functools.cached_property
     def baseline(self) -> nn.Module:

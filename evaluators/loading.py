@@ -6,12 +6,10 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from evaluators.augmentation import Augmented
+from evaluators.augmentation import IMAGENET_MEAN, IMAGENET_STD, Augmented
 from evaluators.data import Samples
 from evaluators.random_state import derived
 from evaluators.schedule import Schedule
-
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def steps_per_epoch(samples: Samples, schedule: Schedule) -> int:

@@ -29,12 +29,16 @@ def make_optimizer(network: nn.Module, schedule: Schedule) -> torch.optim.Optimi
 def parameter_groups(network: nn.Module, schedule: Schedule) -> list[dict[str, Any]]:
     """Up to four groups: encoder or decoder (its own learning rate), decayed or not.
 
-    Never decayed are the parameters of normalisation layers and all with fewer than two axes (biases, layer scales), found by the
-    module's type and the parameter's shape, not by names.
+    Never decayed are the parameters of normalisation layers, those of modules that say `undecayed = True` (position tables), those
+    that the network names in `undecayed_parameters` (class tokens) as far as it has them, and all with fewer than two axes (biases,
+    layer scales).
     """
-    undecayed = {id(p) for m in network.modules() if isinstance(m, NORMS) for p in m.parameters(recurse=False)}
+    spared = [m for m in network.modules() if isinstance(m, NORMS) or getattr(m, "undecayed", False)]
+    own = dict(network.named_parameters())
+    named = [own[name] for name in getattr(network, "undecayed_parameters", ()) if name in own]  # a choice may leave one out
+    undecayed = {id(p) for p in [*named, *(p for module in spared for p in module.parameters(recurse=False))]}
     members: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in network.named_parameters():
+    for name, parameter in own.items():
         if parameter.requires_grad:
             place = (name.split(".")[0] == DECODER, parameter.ndim > 1 and id(parameter) not in undecayed)
             members.setdefault(place, []).append(parameter)

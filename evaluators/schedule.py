@@ -10,6 +10,28 @@ from registry import nearest
 
 PRECISIONS = ["auto", "fp32", "bf16", "fp16"]
 LR_SCHEDULES = ["poly", "cosine", "constant"]
+BOUNDS = {
+    "image_size": (1, math.inf),
+    "batch_size": (1, math.inf),
+    "decoder_lr_factor": (0, math.inf),
+    "weight_decay": (0, math.inf),
+    "lr_power": (0, math.inf),
+    "min_lr": (0, math.inf),
+    "warmup_steps": (0, math.inf),
+    "clip_norm": (0, math.inf),
+    "ema": (0, 0.999999),
+    "class_balance": (0, 1),
+    "smoothing": (0, 0.999999),
+    "flip": (0, 1),
+    "jitter": (0, 1),
+    "randaugment": (0, 10),
+    "erasing": (0, 1),
+    "mixup": (0, math.inf),
+    "cutmix": (0, math.inf),
+    "drop_path": (0, 1),
+    "threads": (0, 1024),
+    "workers": (0, 1024),
+}
 
 
 @dataclass(frozen=True)
@@ -36,13 +58,20 @@ class Schedule:
     min_lr: float = 0.0
     warmup_steps: int = 0
     clip_norm: float = 0.0
+    drop_path: float = 0.0  # stochastic depth of the last block; it rises linearly from 0 at the first
     ema: float = 0.0
     class_balance: float = 0.0  # of the loss, where the task's yaml reads it: 0 plain, 1 every class the same
+    smoothing: float = 0.0  # of the target, where the task's yaml reads it: the part that all classes share
 
     flip: float = 0.5
-    scale: list[float] = field(default_factory=lambda: [1.0, 1.0])
+    scale: list[float] = field(default_factory=lambda: [1.0, 1.0])  # factor of a resize, then a crop of image_size
+    area: list[float] = field(default_factory=lambda: [1.0, 1.0])  # or: a crop of this part of the area, resized
     jitter: float = 0.0
     jitter_range: list[float] = field(default_factory=lambda: [0.25, 0.25, 0.25, 0.1])
+    randaugment: int = 0  # magnitude of two random operations on each image, out of 10; 0 is off
+    erasing: float = 0.0  # probability that a box of an image is replaced by noise
+    mixup: float = 0.0  # alpha of Beta(alpha, alpha); with cutmix too, each batch takes one of the two
+    cutmix: float = 0.0
 
     precision: str = "auto"
     threads: int = 0
@@ -52,6 +81,7 @@ class Schedule:
         self._check_rungs()
         self._check_names()
         self._check_ranges()
+        self._check_lists()
 
     def epochs(self, rung: int) -> int:
         """Epochs trained by the end of a rung; rung 0 trains nothing."""
@@ -78,23 +108,7 @@ class Schedule:
                 raise ValueError(f"schedule.{name}: unknown '{given}'; {nearest(given, known)}")
 
     def _check_ranges(self) -> None:
-        bounds = {
-            "image_size": (1, math.inf),
-            "batch_size": (1, math.inf),
-            "decoder_lr_factor": (0, math.inf),
-            "weight_decay": (0, math.inf),
-            "lr_power": (0, math.inf),
-            "min_lr": (0, math.inf),
-            "warmup_steps": (0, math.inf),
-            "clip_norm": (0, math.inf),
-            "ema": (0, 0.999999),
-            "flip": (0, 1),
-            "class_balance": (0, 1),
-            "jitter": (0, 1),
-            "threads": (0, 1024),
-            "workers": (0, 1024),
-        }
-        for name, (low, high) in bounds.items():
+        for name, (low, high) in BOUNDS.items():
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"schedule.{name}: {getattr(self, name)}; expected {low} to {high}")
         for name in ("sample_fraction", "width", "lr"):
@@ -102,10 +116,18 @@ class Schedule:
                 raise ValueError(
                     f"schedule.{name}: {getattr(self, name)}; expected more than 0" + " and at most 1" * (name == "sample_fraction")
                 )
+
+    def _check_lists(self) -> None:
         if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(
                 f"schedule.scale: {self.scale}; expected [smallest, largest] factor, as in [0.5, 2.0]; [1, 1] switches it off"
             )
+        if len(self.area) != 2 or not 0 < self.area[0] <= self.area[1] <= 1:
+            raise ValueError(
+                f"schedule.area: {self.area}; expected [smallest, largest] part of the area, as in [0.08, 1]; [1, 1] is off"
+            )
+        if list(self.area) != [1, 1] and list(self.scale) != [1, 1]:
+            raise ValueError(f"schedule.area: {self.area} beside scale {self.scale}; one of the two crops. Set the other to [1, 1]")
         if len(self.jitter_range) != 4 or min(self.jitter_range) < 0 or self.jitter_range[3] > 0.5:
             raise ValueError(
                 f"schedule.jitter_range: {self.jitter_range}; expected [brightness, contrast, saturation, hue], hue at most 0.5"

@@ -5,7 +5,7 @@ import dataclasses
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from timm.utils import ModelEmaV3
 from torch import nn
 
 from evaluators.api import RungResult
+from evaluators.augmentation import mixed
 from evaluators.checkpoint import Checkpoints
 from evaluators.data import Data, Samples
 from evaluators.loading import normalised, steps_per_epoch, training_batches, validation_batches
@@ -49,15 +50,18 @@ def train(
     directory: Path,
     device: str,
     step_turn: StepTurn = contextlib.nullcontext,
+    made: Mapping[str, Any] | None = None,
+    origin: str = "",
 ) -> Iterator[RungResult]:
     """Yield a result for each rung from 1 to `rung`; finished ones found in `directory` are adopted, the others trained.
 
-    `network` comes freshly built `with seeded(seed)`. Every piece of work runs inside `with step_turn():`, one optimisation or
-    scoring step at a time. Measurements: the task's metrics (of the moving average where `ema` is on), `train_loss` (mean of the
-    last epoch), `train_s` (time in steps since the trial's beginning), `images_per_s` (of this rung), `score_s`, `train_threads`,
+    `network` comes freshly built `with seeded(seed)`; where it begins with trained weights, `origin` identifies them. `made` goes
+    into the checkpoints (see `Checkpoints`). Every piece of work runs inside `with step_turn():`, one optimisation or scoring step
+    at a time. Measurements: the task's metrics (of the moving average where `ema` is on), `train_loss` (mean of the last epoch),
+    `train_s` (time in steps since the trial's beginning), `images_per_s` (of this rung), `score_s`, `train_threads`,
     `train_precision`. Raises TrialFailed where a loss or a metric is not finite.
     """
-    kept = Checkpoints(directory, identity(network, task, data=data, schedule=schedule, seed=seed))
+    kept = Checkpoints(directory, identity(network, task, data=data, schedule=schedule, seed=seed) + origin, made or {})
     training = None
     for number in range(1, rung + 1):
         finished = kept.find(number)
@@ -175,12 +179,14 @@ class Training:
         return total / self.steps
 
     def _step(self, step: int, images: torch.Tensor, target: Any) -> float:
-        """One optimisation step; the loss before it. Reading the loss waits for the device."""
+        """One optimisation step; the loss before it. Reading the loss waits for the device. `step` counts on through epochs."""
         self.learning_rate.step_update(step)
         self.optimizer.zero_grad()
+        inputs, truth = normalised(images, self.device), target.to(self.device)
+        inputs, truth = mixed(inputs, truth, self.schedule, classes=self.classes, seed=self.seed, step=step)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            output = self.network(normalised(images, self.device))
-        loss = self.task.loss(output, target.to(self.device))
+            output = self.network(inputs)
+        loss = self.task.loss(output, truth)
         self.scaler.scale(loss).backward()
         if self.schedule.clip_norm:
             self.scaler.unscale_(self.optimizer)

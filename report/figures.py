@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """What a measurement is called, its unit and what it means. `share`: between 0 and 1, its change is also told in points."""
+    """What a measurement is called, its unit and what it means. `share`: between 0 and 1, its change is also told in points.
+    `compared`: a change against the baseline means something."""
 
     label: str
     unit: str = ""
@@ -13,6 +14,7 @@ class Figure:
     better: str = "min"
     meaning: str = ""
     share: bool = False
+    compared: bool = True
 
     @property
     def heading(self) -> str:
@@ -38,6 +40,10 @@ KNOWN = {
     "macs_fvcore_g": Figure("MACs, fvcore", "G", 2, meaning="The same pass as fvcore counts it; published tables differ"),
     "macs_ptflops_g": Figure("MACs, ptflops", "G", 2, meaning="The same pass as ptflops counts it"),
     "macs_thop_g": Figure("MACs, thop", "G", 2, meaning="The same pass by thop's convention: convolutions and linear layers only"),
+    "attention_macs_g": Figure("MACs of attention", "G", 2, meaning="Multiply-adds of attention's two products, a part of MACs"),
+    "pool_adds_g": Figure("Pooling", "G adds", 3, meaning="Additions of poolings, which no count of MACs sees"),
+    "norm_elements_m": Figure("Norms", "M", 1, meaning="Elements that normalisations go over, in millions"),
+    "frozen_params_m": Figure("Frozen", "M", 2, meaning="Parameters that training leaves as they are, in millions"),
     "memory_mb": Figure("Memory", "MB", 0, meaning="Peak memory of one forward pass"),
     "latency_ms": Figure("Latency", "ms", meaning="Median time of one forward pass of batch 1, in turns with the baseline"),
     "latency_low_ms": Figure("Latency, low", "ms", meaning="Low end of the interval of the median"),
@@ -48,13 +54,16 @@ KNOWN = {
     "baseline_latency_ms": Figure("Baseline beside it", "ms", meaning="The baseline's latency in that same measurement"),
     "miou": Figure("mIoU", "", 3, "max", "Mean intersection over union of the classes, on the validation set", True),
     "pixel_accuracy": Figure("Pixel accuracy", "", 3, "max", "Share of labelled pixels that are right", True),
-    "accuracy": Figure("Accuracy", "", 3, "max", "Share of images that are right", True),
+    "top1": Figure("Top-1", "", 3, "max", "Share of images whose highest score is the right class, on the validation set", True),
+    "top5": Figure("Top-5", "", 3, "max", "Share of images with the right class among the five highest scores", True),
+    "init_percent": Figure("Begun with", "%", 0, "max", "Part of the parameters that began with trained weights", compared=False),
+    "inherited_epochs": Figure("Inherited", "epochs", 0, meaning="Epochs behind the weights that it began with", compared=False),
     "loss": Figure("Loss", "", 3, meaning="Loss on the validation set"),
     "train_s": Figure("Training", "s", meaning="Time spent training this rung"),
 }
 
-COSTS = ("params_m", "macs_g", "latency_ms")
-"""Costs that the tables show for every network, whatever the objectives are."""
+LEADING = ("params_m", "macs_g", "latency_ms", "init_percent", "inherited_epochs")
+"""What the tables lead with where any network has it, whatever the objectives are."""
 
 UNITS = {"_ms": "ms", "_mb": "MB", "_m": "M", "_g": "G", "_s": "s"}
 

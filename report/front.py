@@ -93,7 +93,7 @@ def gain(name: str, value: object, reference: Measurements, measurements: Measur
     """Change in percent. Latency's comes from the ratio read in turns with the baseline, where there is one: drift is not in it."""
     if name == "latency_ms" and isinstance(ratio := measurements.get("latency_ratio"), int | float):
         return (ratio - 1) * 100
-    base = reference.get(name)
+    base = reference.get(name) if figure(name).compared else None
     if not isinstance(value, int | float) or not isinstance(base, int | float) or not base:
         return None
     return (value / base - 1) * 100

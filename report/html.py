@@ -77,6 +77,7 @@ def trial_row(trial: Trial, run: Run, comparison: Comparison, names: Mapping[str
         "values": [("" if value is None else value, known.text(value)) for value, known in values],
         "changes": "; ".join(map(str, network.changes)) if network else "",
         "reason": trial.reason,
+        "begun": trial.measurements.get("init", ""),
         "drift": drift(trial, run),
     }
 
@@ -137,6 +138,7 @@ def made(run: Run) -> list[tuple[str, str]]:
         "Timed on": timed_on(run),
         "Seeds": f"search {search.get('seed', '-')}; trials {', '.join(map(str, seeds)) or '-'}",
         "Objectives": ", ".join(f"{figure(goal.name).label} ({goal.direction})" for goal in run.goals),
+        "Begun with": run.conf.get("init") and f"init={run.conf['init']}",
         "Limits": ", ".join(f"{figure(name).label} at most {figure(name).text(limit)}" for name, limit in limits),
         "System": facts.get("system"),
         "Python": facts.get("python"),

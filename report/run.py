@@ -1,5 +1,6 @@
 """A run as the report sees it: what config.yaml and trials.jsonl say, by trial. Nothing is computed from memory."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,11 +10,10 @@ from typing import Any
 import yaml
 
 from evaluators.api import Measurements
+from report.figures import figure
 from search.objectives import Objective, objectives
 from search.records import Record, read
 from space import Arch
-
-DEFAULT_OBJECTIVES = {"miou": "max", "latency_ms": "min"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,10 @@ class Run:
 
     @property
     def goals(self) -> tuple[Objective, ...]:
-        return objectives(self.conf.get("search", {}).get("objectives") or DEFAULT_OBJECTIVES)
+        """The run's objectives; of a log without config.yaml, the first measurement of a trained rung and the latency."""
+        trained = (name for trial in self.trials for rung, found in trial.rungs.items() if rung > 0 for name in found)
+        assumed = {name: figure(name).better for name in [*itertools.islice(trained, 1), "latency_ms"]}
+        return objectives(self.conf.get("search", {}).get("objectives") or assumed)
 
     @property
     def baseline(self) -> Trial | None:

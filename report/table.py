@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from report.figures import COSTS, figure, percent, signed
+from report.figures import LEADING, figure, percent, signed
 from report.front import Comparison, Network, points_gain
 from report.run import Run
 
@@ -15,9 +15,9 @@ SHOWN = 15
 
 
 def columns(comparison: Comparison) -> list[str]:
-    """The measurements that tables lead with: the costs that were measured, then the objectives."""
-    baseline = comparison.baseline.measurements if comparison.baseline else {}
-    measured = [name for name in COSTS if name in baseline or any(name in n.measurements for n in comparison.networks)]
+    """The measurements that tables show: the costs and the start from trained weights where there are any, then the objectives."""
+    networks = [*comparison.networks, *([comparison.baseline] if comparison.baseline else [])]
+    measured = [name for name in LEADING if any(network.measurements.get(name) for network in networks)]
     return list(dict.fromkeys([*measured, *(goal.name for goal in reversed(comparison.goals))]))
 
 
@@ -49,7 +49,7 @@ def _table(comparison: Comparison, names: dict[str, str], run: Run) -> Table:
     )
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("network", no_wrap=True)
-    shown = columns(comparison)
+    shown = [name for name in columns(comparison) if figure(name).compared]  # the page has room for the others
     for name in shown:
         table.add_column(figure(name).label, justify="right", no_wrap=True)
     table.add_column("changed", overflow="fold", ratio=1)

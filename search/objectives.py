@@ -1,13 +1,17 @@
 """What a search optimises: named measurements with a direction, and limits on those that cost no training."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from evaluators.api import Measurements
 from registry import nearest
 
 DIRECTIONS = ("min", "max")
+ACCURACY = "accuracy"
+"""The objective that stands for a task's first metric, in that metric's own direction."""
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,26 @@ def objectives(conf: Mapping[str, str]) -> tuple[Objective, ...]:
     if not conf:
         raise ValueError("search.objectives: none given; allowed: one or more of measurement: min or max, e.g. {latency_ms: min}")
     return tuple(Objective(name, direction) for name, direction in conf.items())
+
+
+def with_metric(strategy: S, metrics: Mapping[str, str]) -> S:
+    """The strategy with the objective `accuracy` replaced by the task's first metric: mIoU for segmentation, top-1 for
+    classification. A task that measures an `accuracy` of its own means that one."""
+    return replace(strategy, objectives=resolved(strategy.objectives, metrics))
+
+
+def resolved(conf: Mapping[str, str], metrics: Mapping[str, str]) -> dict[str, str]:
+    """`search.objectives` in its order, by the names of the measurements."""
+    if ACCURACY not in conf or ACCURACY in metrics:
+        return dict(conf)
+    name, direction = next(iter(metrics.items()))
+    if conf[ACCURACY] != "max":
+        given = f"search.objectives.{ACCURACY}: given {conf[ACCURACY]}; allowed: max, for better (here {name}, {direction})"
+        raise ValueError(f"{given}. For another direction name the measurement: search.objectives.{name}=...")
+    if conf.get(name, direction) != direction:
+        both = f"search.objectives: {ACCURACY} is {name} ({direction}) here, beside {name}: {conf[name]}"
+        raise ValueError(f"{both}; leave one of them out: ~search.objectives.{ACCURACY}")
+    return {name if key == ACCURACY else key: direction if key == ACCURACY else way for key, way in conf.items()}
 
 
 def check_names(conf: Mapping[str, str], limits: Mapping[str, float], *, free: Collection[str], trained: Collection[str]) -> None:

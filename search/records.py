@@ -25,12 +25,14 @@ TRIALS = "trials.jsonl"
 
 @dataclass(frozen=True)
 class Proposal:
-    """What to train next: `arch` under `seed` up to `rung`; `trial` is the number of the trial whose checkpoints it continues."""
+    """What to train next: `arch` under `seed` up to `rung`; `trial` is the number of the trial whose checkpoints it continues,
+    `parent` of the one whose weights it begins with."""
 
     arch: Arch
     seed: int
     rung: int
     trial: int | None = None
+    parent: int | None = None
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ class Ledger:
     def _asked(self, event: Mapping[str, Any]) -> None:
         assert event["number"] == len(self._records), f"ask {event['number']} logged as number {len(self._records)}"
         arch = Arch(event["arch"]["network"], event["arch"]["arch"])
-        proposal = Proposal(arch, event["seed"], event["rung"], event["continues"])
+        proposal = Proposal(arch, event["seed"], event["rung"], event["continues"], event.get("parent"))
         trial = self.chain(proposal)
         before = self._records[self._latest[trial]].measurements if trial in self._latest else {}
         self._records.append(Record(event["number"], proposal, trial, event["ask_s"], measurements=before))
@@ -257,6 +259,7 @@ class Log:
         number = len(self._ledger)
         arch = {"network": proposal.arch.network, "arch": proposal.arch.arch}
         event = {"event": "asked", "number": number, "trial": self._ledger.chain(proposal), "continues": proposal.trial}
+        event |= {"parent": proposal.parent} if proposal.parent is not None else {}
         event |= {"id": proposal.arch.id, "seed": proposal.seed, "rung": proposal.rung, "ask_s": round(ask_s, 4), "arch": arch}
         self._append(event)
         return self._ledger[number]

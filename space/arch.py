@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
-from registry import nearest
+from registry import named_by, nearest
 from space.networks import NETWORKS
 from space.schema import Struct, struct_of
 
@@ -96,8 +96,12 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def build(arch: Arch, classes: int, *, width: float = 1.0) -> nn.Module:
-    """The network of `arch` with `classes` outputs; `width` scales its channels (the training proxy of EcoNAS)."""
+def build(
+    arch: Arch, classes: int, *, image_size: tuple[int, int] = (224, 224), width: float = 1.0, drop_path: float = 0.0
+) -> nn.Module:
+    """The network of `arch` with `classes` outputs, for images of `image_size` (height, width), with stochastic depth up to
+    `drop_path`; `width` scales its channels (the training proxy of EcoNAS)."""
     network = NETWORKS[arch.network]
     typed = structure(arch.network).construct(arch.arch)
-    return network(typed if width == 1.0 else network.widened(typed, width), classes)
+    context = {"image_size": tuple(image_size), "drop_path": drop_path}
+    return network(typed if width == 1.0 else network.widened(typed, width), classes, **named_by(network, context))

@@ -35,7 +35,12 @@ class LintReport:
 
     @property
     def healthy(self) -> bool:
-        return not self.broken and not self.dead
+        return not (self.empty or self.broken or self.dead)
+
+    @property
+    def empty(self) -> bool:
+        """Whether the rules leave no member at all."""
+        return self.size.exact and not self.size.count
 
     def text(self) -> str:
         """The report for a console."""
@@ -43,6 +48,7 @@ class LintReport:
         lines += [f"  {name}: {low:.4g} to {high:.4g} (baseline {base:.4g})" for name, (low, base, high) in self.costs.items()]
         lines += [f"  output {shape}: {count} members" for shape, count in self.shapes.items()]
         lines += [f"  outside this narrowed space: {name}" for name in self.left_out]
+        lines += ["  empty: the rules leave no member"] if self.empty else []
         lines += [f"  dead choice: {choice}" for choice in self.dead]
         lines += [f"  broken: {member}: {error}" for member, error in self.broken]
         return "\n".join(
@@ -102,7 +108,7 @@ def _members(space: Space, samples: int, rng: random.Random) -> Iterator[tuple[s
 def _run(arch: Arch, classes: int, input_size: tuple[int, int]) -> tuple[float, str]:
     """Parameters in M and the output's shape."""
     with torch.device("meta"), torch.no_grad():
-        network = build(arch, classes).eval()
+        network = build(arch, classes, image_size=input_size).eval()
         output = network(torch.empty(1, 3, *input_size))
     return sum(p.numel() for p in network.parameters()) / 1e6, _shape(output)
 

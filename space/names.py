@@ -1,25 +1,30 @@
-"""Dotted names such as `stage2.mixer.pool.size`, as steps: checked against types, read in an architecture, found in a template."""
+"""Dotted names such as `stage2.mixer.pool.size`, as steps: checked against types, read in an architecture, found in a template.
 
-from collections.abc import Iterator
+An index behind a name, `layer.mixer[-1]`, takes one value of the list that it reads as.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from registry import nearest
 from space.schema import NOTHING, Leaf, Place, Repeat, Struct, items_of, name_of
-from space.template import Fixed, Group, Hole, Node, Options, Tie, Value
+from space.template import Fixed, Group, Hole, Layers, Node, Options, Tie, Value
 
 
 @dataclass(frozen=True)
 class Step:
-    """One segment: a field; item `index` of a repeat, all its items, or their count; an option's arguments, or its name."""
+    """One segment: a field; item `index` of a repeat, all its items, or their count; an option's arguments, or its name;
+    value `index` of the list that the steps before it read."""
 
-    kind: Literal["field", "item", "items", "count", "option", "name"]
+    kind: Literal["field", "item", "items", "count", "option", "name", "at"]
     key: str = ""
     index: int = 0
 
 
-def steps_of(struct: Struct, name: str) -> tuple[tuple[Step, ...], Leaf | Place]:
-    """The steps of a dotted name and the kind of value it reads as; ValueError where the types have no such place."""
+def steps_of(struct: Struct, name: str, indices: Sequence[int] = ()) -> tuple[tuple[Step, ...], Leaf | Place]:
+    """The steps of a dotted name, and of the indices behind it, and the kind of value it reads as; ValueError where the types have
+    no such place."""
     steps: list[Step] = []
     kind: Struct | Leaf | Place | Repeat = struct
     rest = name.split(".")
@@ -31,7 +36,11 @@ def steps_of(struct: Struct, name: str) -> tuple[tuple[Step, ...], Leaf | Place]
     elif not isinstance(kind, Leaf):
         fields = list(kind.fields) if isinstance(kind, Struct) else ["count", *kind.item.fields]
         raise ValueError(f"{name} is a group, not a value; name one of its own: {', '.join(fields)}")
-    return tuple(steps), kind
+    lists = sum(step.kind == "items" for step in steps) + (isinstance(kind, Leaf) and kind.listed)
+    if len(indices) > lists:
+        allowed = f"{lists} behind it at most" if lists else "an index only behind a list"
+        raise ValueError(f"{name}: given an index {''.join(f'[{i}]' for i in indices)}; allowed: {allowed}")
+    return (*steps, *(Step("at", index=index) for index in indices)), kind
 
 
 def _step(kind: Any, rest: list[str], name: str) -> tuple[Step, Any, list[str]]:
@@ -56,6 +65,9 @@ def _step(kind: Any, rest: list[str], name: str) -> tuple[Step, Any, list[str]]:
 
 def look(plain: Any, steps: tuple[Step, ...]) -> Any:
     """The value of a name in a plain architecture, lists as tuples; NOTHING where absent. A repeat collects what is present."""
+    if steps and steps[-1].kind == "at":
+        listed, index = look(plain, steps[:-1]), steps[-1].index
+        return listed[index] if listed is not NOTHING and -len(listed) <= index < len(listed) else NOTHING
     for n, step in enumerate(steps):
         if step.kind == "name":
             return name_of(plain)
@@ -115,5 +127,22 @@ def _in_items(root: Group, node: Any, steps: tuple[Step, ...], name: str) -> Ite
             raise ValueError(f"{name}: there is no item {first.index}; {node.name} has at most {len(node.items)}")
         yield from _within(root, node.items[first.index - 1], rest, name)
     elif rest[0].kind == "items":
-        for item in node.items:
-            yield from _within(root, item, rest[1:], name)
+        for item in _indexed(node, rest, name):
+            yield from _within(root, item, _without_index(rest[1:]), name)
+
+
+def _indexed(node: Layers, rest: tuple[Step, ...], name: str) -> Sequence[Group]:
+    """The items that an index behind the name can mean: all, where some of them may lack the value or there is no index."""
+    index = next((step.index for step in rest if step.kind == "at"), None)
+    if index is None or any(step.kind in ("option", "items") for step in rest[1:]):
+        return node.items
+    counts = node.hole.options if node.hole else (len(node.items),)
+    if not (found := sorted({range(n)[index] for n in counts if -n <= index < n})):
+        raise ValueError(f"{name}: there is no item [{index}]; {node.name} has at most {max(counts)}")
+    return [node.items[n] for n in found]
+
+
+def _without_index(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """The steps within an item: the first index is spent on the repeat."""
+    first = next((n for n, step in enumerate(steps) if step.kind == "at"), len(steps))
+    return steps[:first] + steps[first + 1 :]

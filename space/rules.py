@@ -32,7 +32,7 @@ COMPARED = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.Not
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.USub, ast.UAdd, ast.Not)
 SUBSET = (
     "a rule compares names, numbers, words and lists with == != < <= > >= in, combines them with and, or, not, "
-    f"and may use + - * / // % and {', '.join(FUNCTIONS)}"
+    f"and may use + - * / // %, a whole number as an index behind a name, and {', '.join(FUNCTIONS)}"
 )
 
 
@@ -97,7 +97,8 @@ def _touched(rewrite: "_Rewrite", root: Group, strict: bool) -> list[tuple[str, 
 
 
 class _Rewrite:
-    """Turns dotted names into variables v0, v1, ... (`names` has their steps) and lists into tuples; refuses the rest."""
+    """Turns names (`layer.mixer`, `layer.mixer[-1]`) into variables v0, v1, ... (`names` has their steps) and lists into tuples;
+    refuses the rest."""
 
     def __init__(self, text: str, struct: Struct):
         self.text, self.struct = text, struct
@@ -113,8 +114,10 @@ class _Rewrite:
                 return node
             case ast.List() | ast.Tuple():
                 return ast.Tuple([self(item) for item in node.elts], ast.Load())
-            case ast.Name() | ast.Attribute() if name := _dotted(node):
-                return self._variable(name)
+            case ast.Name() | ast.Attribute() | ast.Subscript() if name := _named(node):
+                return self._variable(*name)
+            case ast.Attribute() if whole := _index_inside(node):
+                raise self.refuse(f"'{ast.unparse(node)}' has its index inside; an index stands behind the whole name: {whole}")
             case ast.Call():
                 return self._call(node)
             case ast.Compare() if all(isinstance(op, COMPARED) for op in node.ops):
@@ -129,13 +132,14 @@ class _Rewrite:
                 return ast.BinOp(self(node.left), node.op, self(node.right))
         raise self.refuse(f"'{ast.unparse(node)}' ({type(node).__name__}) is not allowed; {SUBSET}")
 
-    def _variable(self, name: str) -> ast.Name:
-        if name not in self.names:
+    def _variable(self, name: str, indices: tuple[int, ...]) -> ast.Name:
+        key = _shown(name, indices)
+        if key not in self.names:
             try:
-                self.names[name], self.kinds[name] = steps_of(self.struct, name)
+                self.names[key], self.kinds[key] = steps_of(self.struct, name, indices)
             except ValueError as error:
                 raise self.refuse(str(error)) from None
-        return ast.Name(f"v{list(self.names).index(name)}", ast.Load())
+        return ast.Name(f"v{list(self.names).index(key)}", ast.Load())
 
     def _call(self, node: ast.Call) -> ast.Call:
         called = ast.unparse(node.func)
@@ -150,7 +154,7 @@ class _Rewrite:
         """A word that is compared with a choice must be one that the choice can be."""
         items = [item for side in sides for item in (side.elts if isinstance(side, ast.List | ast.Tuple) else [side])]
         words = [item.value for item in items if isinstance(item, ast.Constant) and isinstance(item.value, str)]
-        for name in (name for side in sides if (name := _dotted(side))):
+        for name in (_shown(*name) for side in sides if (name := _named(side))):
             kind = self.kinds[name]
             known = kind.slot.names() if isinstance(kind, Place) else [v for v in kind.allowed if isinstance(v, str)]
             if wrong := [word for word in words if known and word not in known]:
@@ -162,3 +166,32 @@ def _dotted(node: ast.AST) -> str | None:
         before = _dotted(node.value)
         return before and f"{before}.{node.attr}"
     return node.id if isinstance(node, ast.Name) else None
+
+
+def _named(node: ast.AST) -> tuple[str, tuple[int, ...]] | None:
+    """A dotted name and the whole numbers in brackets behind it, or None."""
+    if isinstance(node, ast.Subscript):
+        before, index = _named(node.value), _whole_number(node.slice)
+        return None if before is None or index is None else (before[0], (*before[1], index))
+    name = _dotted(node)
+    return name and (name, ())
+
+
+def _whole_number(node: ast.AST) -> int | None:
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        number = _whole_number(node.operand)
+        return None if number is None else -number
+    return node.value if isinstance(node, ast.Constant) and type(node.value) is int else None
+
+
+def _shown(name: str, indices: tuple[int, ...]) -> str:
+    return name + "".join(f"[{index}]" for index in indices)
+
+
+def _index_inside(node: ast.Attribute) -> str | None:
+    """How `layer[-1].mixer` is written: `layer.mixer[-1]`. None where that is not what is wrong."""
+    after, inner = "", node
+    while isinstance(inner, ast.Attribute):
+        after, inner = f".{inner.attr}{after}", inner.value
+    found = _named(inner)
+    return _shown(found[0] + after, found[1]) if found and found[1] else None

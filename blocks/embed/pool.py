@@ -13,9 +13,10 @@ class PoolEmbed(nn.Module):
     with the pooling, so it runs where it is cheap: after it.
     Shapes: (B, channels, H, W) -> (B, dim, h, w). Source: BoostFormer (final-project-level3-cv-16)."""
 
-    def __init__(self, channels: int, dim: int, kernel: int, stride: int):
+    def __init__(self, channels: int, dim: int, kernel: int, stride: int, padding: int | None = None):
         super().__init__()
-        self.pool = nn.AvgPool2d(kernel, stride=stride, padding=kernel // 2, count_include_pad=False)
+        padding = kernel // 2 if padding is None else padding
+        self.pool = nn.AvgPool2d(kernel, stride=stride, padding=padding, count_include_pad=False)
         self.project = nn.Linear(channels, dim)
         self.norm = NORM["layernorm"](dim)
 

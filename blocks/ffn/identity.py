@@ -11,6 +11,7 @@ class IdentityFfn(nn.Module):
     """The block has its token mixer only. Shapes: (B, C, H, W) -> (B, C, H, W). No parameters."""
 
     residual = False
+    reads_neighbours = False
 
     def __init__(self, dim: int):
         super().__init__()

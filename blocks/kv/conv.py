@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from blocks.checks import check_positive
 from blocks.kv import KV
 
 
@@ -13,8 +14,7 @@ class ConvKv(nn.Module):
 
     def __init__(self, dim: int, *, reduction: int = 1):
         super().__init__()
-        if reduction < 1:
-            raise ValueError(f"kv conv: reduction is {reduction}, but must be at least 1")
+        check_positive("kv conv", "reduction", reduction)
         self.reduce = nn.Conv2d(dim, dim, reduction, stride=reduction) if reduction > 1 else nn.Identity()
         self.norm = nn.LayerNorm(dim, eps=1e-5) if reduction > 1 else nn.Identity()
 

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from blocks.checks import check_positive
 from blocks.kv import KV
 
 
@@ -14,6 +15,7 @@ class PoolKv(nn.Module):
 
     def __init__(self, dim: int, *, size: int = 7):
         super().__init__()
+        check_positive("kv pool", "size", size)
         self.pool = nn.AdaptiveAvgPool2d(size)
         self.norm = nn.LayerNorm(dim, eps=1e-5)
 

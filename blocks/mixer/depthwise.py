@@ -1,24 +1,28 @@
 """Depthwise convolution as a token mixer."""
 
+from typing import Literal
+
 import torch
 from torch import nn
 
+from blocks.checks import check_odd
 from blocks.mixer import MIXER
+from registry import Option
 
 
 @MIXER.register("depthwise")
 class DepthwiseMixer(nn.Module):
     """Mix each channel's neighbourhood by weights of its own.
-    Shapes: (B, C, H, W) -> (B, C, H, W). Needs: odd kernel. Source: arXiv 2210.13452 (the convolutional MetaFormer)."""
+    Shapes: (B, C, H, W) -> (B, C, H, W). Needs: odd kernel. Source: arXiv 2111.11418 (PoolFormer's ablation of its mixer)."""
 
     norm = "batchnorm"
-    layer_scale = 1e-5
+    join = Option("layer_scale")
+    reads_neighbours = True
 
-    def __init__(self, dim: int, *, kernel: int = 3):
+    def __init__(self, dim: int, *, kernel: int = 3, bias: Literal["all", "none"] = "all"):
         super().__init__()
-        if kernel < 1 or kernel % 2 == 0:
-            raise ValueError(f"mixer depthwise: kernel is {kernel}, but must be odd to keep the map's size")
-        self.conv = nn.Conv2d(dim, dim, kernel, padding=kernel // 2, groups=dim)
+        check_odd("mixer depthwise", "kernel", kernel)
+        self.conv = nn.Conv2d(dim, dim, kernel, padding=kernel // 2, groups=dim, bias=bias == "all")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.conv(x)

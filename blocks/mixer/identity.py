@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from blocks.mixer import MIXER
+from registry import Option
 
 
 @MIXER.register("identity")
@@ -12,7 +13,8 @@ class IdentityMixer(nn.Module):
     Shapes: (B, C, H, W) -> (B, C, H, W). No parameters. Source: arXiv 2210.13452 (IdentityFormer)."""
 
     norm = "batchnorm"
-    layer_scale = 1e-5
+    join = Option("layer_scale")
+    reads_neighbours = False
 
     def __init__(self, dim: int):
         super().__init__()

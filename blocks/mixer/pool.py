@@ -3,7 +3,9 @@
 import torch
 from torch import nn
 
+from blocks.checks import check_odd
 from blocks.mixer import MIXER
+from registry import Option
 
 
 @MIXER.register("pool")
@@ -12,12 +14,12 @@ class PoolMixer(nn.Module):
     Shapes: (B, C, H, W) -> (B, C, H, W). Needs: odd size. No parameters. Source: arXiv 2111.11418 (PoolFormer)."""
 
     norm = "batchnorm"
-    layer_scale = 1e-5
+    join = Option("layer_scale")
+    reads_neighbours = True
 
     def __init__(self, dim: int, *, size: int = 3):
         super().__init__()
-        if size < 1 or size % 2 == 0:
-            raise ValueError(f"mixer pool: size is {size}, but must be odd to keep the map's size")
+        check_odd("mixer pool", "size", size)
         self.pool = nn.AvgPool2d(size, stride=1, padding=size // 2, count_include_pad=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

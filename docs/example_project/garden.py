@@ -11,6 +11,7 @@ from blocks.mixer import MIXER, Mixer
 from evaluators.data import Data
 from evaluators.task import TASKS
 from evaluators.task.segmentation import IGNORED, Segmentation, SegmentationScorer
+from registry import Option
 from space.networks import NETWORKS
 
 
@@ -19,7 +20,8 @@ class StripMixer(nn.Module):
     """Mix tokens along their row and their column by averages, as strip pooling does. Shapes: (B, C, H, W) -> (B, C, H, W)."""
 
     norm = "batchnorm"
-    layer_scale = None
+    join = Option("plain")
+    reads_neighbours = True
 
     def __init__(self, dim: int, *, gate: Literal["none", "sigmoid"] = "none"):
         super().__init__()
@@ -58,7 +60,7 @@ class Hedge(nn.Module):
         layers, channels = [nn.Conv2d(3, arch.stem, 7, stride=4, padding=3)], arch.stem
         for layer in arch.layer:
             layers += [nn.Conv2d(channels, layer.width, 1), nn.BatchNorm2d(layer.width), nn.GELU()]
-            layers += [MIXER.build(layer.mixer, layer.width)]
+            layers += [MIXER.build(layer.mixer, dim=layer.width)]
             channels = layer.width
         self.encoder = nn.Sequential(*layers)
         self.decoder = nn.Conv2d(channels, classes, 1)

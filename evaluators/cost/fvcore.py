@@ -17,8 +17,9 @@ def macs_fvcore_g(model: nn.Module, image: torch.Tensor) -> float | None:
     """1e9 'flops' (multiply-adds) of fvcore: convolutions, linear layers and attention, and beside them 5 an element of layer
     norm, 2 of batch norm, 4 of bilinear upsampling, 1 of adaptive pooling's input.
 
-    fvcore has no rule for fused attention; it is given one, which counts the two products. It traces a real forward pass, on the
-    CPU and with zeros for weights, because torch's tracer cannot follow meta tensors. A network that it cannot trace reads None.
+    fvcore has no rule for fused attention and none for deformable convolution; it is given one each: the two products, and the
+    convolution alone. It traces a real forward pass, on the CPU and with zeros for weights, because torch's tracer cannot follow
+    meta tensors. A network that it cannot trace reads None.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer's own: deprecation, and shapes that it reads as constants
@@ -38,10 +39,16 @@ def _count(model: nn.Module, image: torch.Tensor) -> float:
         tensor.zero_()
     analysis = FlopCountAnalysis(model, torch.zeros(image.shape))
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-    return analysis.set_op_handle("aten::scaled_dot_product_attention", _attention).total()
+    analysis.set_op_handle("aten::scaled_dot_product_attention", _attention, "torchvision::deform_conv2d", _deform_conv)
+    return analysis.total()
 
 
 def _attention(inputs: Sequence[Any], outputs: Sequence[Any]) -> int:
     query, key, value = (tensor.type().sizes() for tensor in inputs[:3])  # (B, heads, N or M, head dim)
     scores = prod(query[:-1]) * key[-2]
     return scores * query[-1] + scores * value[-1]
+
+
+def _deform_conv(inputs: Sequence[Any], outputs: Sequence[Any]) -> int:
+    batch, _, height, width = outputs[0].type().sizes()
+    return batch * height * width * prod(inputs[1].type().sizes())

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import warnings
-from math import prod
 from typing import Any
 
 import torch
@@ -11,15 +10,15 @@ from ptflops import get_model_complexity_info
 from ptflops.pytorch_ops import FUNCTIONAL_MAPPING, MODULES_MAPPING, TENSOR_OPS_MAPPING
 from torch import nn
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
 from evaluators.cost import COUNTERS
+from evaluators.cost._functions import Functions, products
 
 
 @COUNTERS.register("macs_ptflops_g")
 def macs_ptflops_g(model: nn.Module, image: torch.Tensor) -> float | None:
     """1e9 multiply-adds of ptflops, its `pytorch` backend: convolutions and linear layers with their biases, norms 2 an element,
-    poolings 1 an input element, GELU, ReLU and upsampling 1 an output element.
+    poolings 1 an input element, GELU, ReLU and upsampling 1 an output element, 25 for each place a deformable kernel reads.
 
     Three things it is helped with. A subclass of a layer that it knows counts as that layer (it looks types up exactly). Functional
     calls are counted by its own rules but seen by a mode of ours: its patches of torch also catch the Python code of the meta
@@ -30,7 +29,7 @@ def macs_ptflops_g(model: nn.Module, image: torch.Tensor) -> float | None:
     """
     size = tuple(image.shape[1:])
     said = io.StringIO()
-    with contextlib.redirect_stdout(said), _Functional() as functional:
+    with contextlib.redirect_stdout(said), Functions(RULES) as functional:
         macs, _ = get_model_complexity_info(
             model,
             size,
@@ -44,7 +43,7 @@ def macs_ptflops_g(model: nn.Module, image: torch.Tensor) -> float | None:
     if macs is None:
         warnings.warn(f"macs_ptflops_g: ptflops cannot count {type(model).__name__}: {said.getvalue()}", stacklevel=2)
         return None
-    return (macs + functional.macs) / 1e9
+    return (macs + functional.total) / 1e9
 
 
 def _subclass_rules(model: nn.Module) -> dict[type, Any]:
@@ -53,27 +52,9 @@ def _subclass_rules(model: nn.Module) -> dict[type, Any]:
     return {kind: MODULES_MAPPING[base] for kind, base in known.items() if base}
 
 
-class _Functional(TorchFunctionMode):
-    """Adds up what ptflops' rules say of the functions that a network calls itself."""
-
-    def __init__(self):
-        super().__init__()
-        self.macs = 0
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if rule := RULES.get(func):
-            self.macs += int(rule(*args, **(kwargs or {})))
-        return func(*args, **(kwargs or {}))
-
-
-def _attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *args: Any, **options: Any) -> int:
-    scores = prod(query.shape[:-1]) * key.shape[-2]
-    return scores * query.shape[-1] + scores * value.shape[-1]
-
-
 PRODUCTS = (torch.matmul, torch.Tensor.matmul, torch.mm, torch.Tensor.mm, torch.bmm, torch.Tensor.bmm)
 RULES = {
     **{function: rule for function, rule in FUNCTIONAL_MAPPING.items() if function is not F.linear},  # counted as a module
     **{function: TENSOR_OPS_MAPPING[function] for function in PRODUCTS},
-    F.scaled_dot_product_attention: _attention,
+    F.scaled_dot_product_attention: products,
 }

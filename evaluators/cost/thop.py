@@ -5,14 +5,16 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
+from torchvision.ops import DeformConv2d
 
 from evaluators.cost import COUNTERS
 
 
 @COUNTERS.register("macs_thop_g")
 def macs_thop_g(model: nn.Module, image: torch.Tensor) -> float:
-    """1e9 'MACs' as thop 0.1.1 prints them. It reads modules only, so the products of attention are missing; layer and batch
-    norms count 4 an element, group norm 0. To compare with published tables, not to rank architectures by."""
+    """1e9 'MACs' as thop 0.1.1 prints them. It reads modules only, so the products of attention and of matrices over positions
+    are missing; layer and batch norms count 4 an element, group norm 0. To compare with published tables, not to rank
+    architectures by."""
     total = 0
 
     def listen(rule: Callable[[nn.Module, torch.Tensor, torch.Tensor], int]) -> Callable[..., None]:
@@ -59,6 +61,7 @@ def _adaptive_pool(module: nn.Module, x: torch.Tensor, y: torch.Tensor) -> int:
 
 RULES = {
     nn.Conv2d: _convolution,
+    DeformConv2d: _convolution,
     nn.Linear: _linear,
     nn.LayerNorm: _norm,
     nn.BatchNorm2d: _norm,

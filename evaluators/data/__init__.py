@@ -12,8 +12,9 @@ DATA: Registry[type["Data"]] = Registry("data")
 class Samples(Protocol):
     """One split, indexed; picklable, because loader workers copy it.
 
-    An item is (image, target): the image (3, H, W) uint8 RGB as a `tv_tensors.Image`; for segmentation the target is a
-    `tv_tensors.Mask` (H, W) uint8 of class ids, 255 = not scored. `uniform`: all items have one size and fit one batch.
+    An item is (image, target): the image (3, H, W) uint8 RGB as a `tv_tensors.Image`. A target of kind 'mask' is a
+    `tv_tensors.Mask` (H, W) uint8 of class ids, 255 = not scored; one of kind 'label' an int, which collates to (B,) int64.
+    `uniform`: all items have one size and fit one batch.
     """
 
     uniform: bool
@@ -24,7 +25,7 @@ class Samples(Protocol):
 
 
 class Data(Protocol):
-    """What the evaluators need of a data set. `target` names the kind of truth ('mask'); a task states the kind it reads."""
+    """What the evaluators need of a data set. `target` names the kind of truth ('mask', 'label'); a task says which it reads."""
 
     target: ClassVar[str]
 

@@ -1,10 +1,6 @@
 """Images and masks in two folders with matching stems: finding them, checking them, reading them. Used by `ade20k` and `folder`."""
 
-import hashlib
-import json
-import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -14,6 +10,8 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torchvision import tv_tensors
 from torchvision.transforms import v2
+
+from evaluators.data import checked, pictures
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 MASK_ENDINGS = (".png", ".bmp", ".tif", ".tiff")
@@ -38,8 +36,7 @@ class PairSet:
 
     def __getitem__(self, index: int) -> tuple[tv_tensors.Image, tv_tensors.Mask]:
         image_path, mask_path = self.pairs[index]
-        with Image.open(image_path) as file:
-            image = tv_tensors.Image(v2.functional.pil_to_tensor(file.convert("RGB")))
+        image = pictures.read(image_path)
         mask = tv_tensors.Mask(torch.from_numpy(self.labels[read_mask(mask_path)]))
         if self.size is None:
             return image, mask
@@ -100,29 +97,19 @@ def largest_class(pairs: tuple[Pair, ...], known: frozenset[int], *, ignored: fr
     Headers of the images, all pixels of the masks: about half a minute for 20,000 masks on two cores. What was found is remembered
     for this user under the names, sizes and times of the files, so the next run of an unchanged data set starts at once.
     """
-    stamp = cache_folder() / f"{fingerprint(pairs, known, ignored)}.json"
-    if stamp.is_file():
-        return int(json.loads(stamp.read_text())["largest_class"])
-    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
-        largest = max(pool.map(lambda pair: check_pair(pair, known, ignored=ignored, meaning=meaning), pairs))
-    try:
-        stamp.parent.mkdir(parents=True, exist_ok=True)
-        part = stamp.with_suffix(f".{os.getpid()}")
-        part.write_text(json.dumps({"largest_class": largest}))
-        part.replace(stamp)
-    except OSError:
-        pass  # a read-only home costs the next run this check again, nothing else
-    return largest
+    facts = ("pairs", sorted(known), sorted(ignored))
+    files = (path for pair in pairs for path in pair)
+
+    def largest() -> int:
+        return max(checked.each(lambda pair: check_pair(pair, known, ignored=ignored, meaning=meaning), pairs))
+
+    return checked.remembered(largest, files, facts=facts)
 
 
 def check_pair(pair: Pair, known: frozenset[int], *, ignored: frozenset[int], meaning: str) -> int:
     """The largest class id in a mask, -1 if none; ValueError for an unreadable file, unequal sizes or an id that means nothing."""
     image_path, mask_path = pair
-    try:
-        with Image.open(image_path) as file:
-            size = file.size
-    except (OSError, UnidentifiedImageError) as error:
-        raise ValueError(f"{image_path}: not a readable image ({error})") from None
+    size = pictures.size(image_path)
     try:
         mask = read_mask(mask_path)
     except (OSError, UnidentifiedImageError, SyntaxError) as error:
@@ -135,20 +122,6 @@ def check_pair(pair: Pair, known: frozenset[int], *, ignored: frozenset[int], me
     for found in sorted(ids - known - ignored):
         raise ValueError(f"{mask_path}: class id {found} out of range; expected {meaning}")
     return max(ids - ignored, default=-1)
-
-
-def fingerprint(pairs: tuple[Pair, ...], known: frozenset[int], ignored: frozenset[int]) -> str:
-    """A hash of what the check depends on: path, size and time of every file, and the ids that mean something."""
-    digest = hashlib.sha1(repr((sorted(known), sorted(ignored))).encode())
-    for path in (path for pair in pairs for path in pair):
-        status = path.stat()
-        digest.update(f"{path.absolute()}|{status.st_size}|{status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
-
-
-def cache_folder() -> Path:
-    """Where this user's checks are remembered."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "paredown" / "checked"
 
 
 def part_of(pairs: tuple[Pair, ...], fraction: float, seed: int) -> tuple[Pair, ...]:

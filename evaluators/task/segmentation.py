@@ -40,6 +40,9 @@ class Segmentation:
 
     def loss(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Mean over the pixels that are not ignored; 0 for a batch that has none."""
+        if output.ndim != 4:
+            given = f"this one gives {tuple(output.shape)}. A space names the task that fits it"
+            raise ValueError(f"task=segmentation needs a network with output (B, classes, h, w); {given}")
         logits, ids = by_pixel(enlarged(output, target)), target.long().flatten()
         weight = class_weights(ids, logits.shape[1], balance=self.balance) if self.balance else None
         total = F.cross_entropy(logits, ids, weight, ignore_index=IGNORED, reduction="sum")

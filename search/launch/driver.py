@@ -7,10 +7,13 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import NoReturn
 
 from evaluators.api import Evaluate, Job, Outcome, RungResult
 from search.launch.fence import raise_fence
+from search.parent import nearest_trained
 from search.progress import Progress
 from search.records import Log, Proposal, Record, Records
 from search.strategy import Strategy, trial_rng
@@ -35,7 +38,9 @@ def next_proposal(space: Space, strategy: Strategy, records: Records) -> Proposa
     proposal = strategy.ask(space, records.lagged(strategy.lag), trial_rng(strategy.seed, number))
     if proposal is None and strategy.lag is not None and not records.running:
         proposal = strategy.ask(space, records.lagged(1), trial_rng(strategy.seed, number))
-    return proposal
+    if proposal is None or not strategy.inherit or proposal.trial is not None:
+        return proposal
+    return replace(proposal, parent=nearest_trained(records.lagged(strategy.lag), proposal))
 
 
 def streak(records: Records) -> str:
@@ -84,9 +89,14 @@ class Driver:
 
     def job(self, record: Record) -> Job:
         proposal = record.proposal
-        directory = self.log.run_dir / "checkpoints" / str(record.trial)
+        directory = self._directory(record.trial)
         directory.mkdir(parents=True, exist_ok=True)
-        return Job(proposal.arch, proposal.seed, proposal.rung, directory)
+        first = self.log.records[record.trial].proposal  # a trial that is taken further began where its first ask says
+        parent = None if first.parent is None else self._directory(first.parent)
+        return Job(proposal.arch, proposal.seed, proposal.rung, directory, parent)
+
+    def _directory(self, trial: int) -> Path:
+        return self.log.run_dir / "checkpoints" / str(trial)
 
     def tell(self, number: int, event: RungResult | Outcome) -> None:
         """Enter what a trial yielded. Raises TrialError where it was a bug: the trial stays open, the next start tries it again."""
@@ -118,8 +128,14 @@ class Driver:
         """Delete checkpoints that no ask can continue: all but those of a trial that a strategy may take further."""
         further = self.strategy.continues and record.ok and record.proposal.rung < self.strategy.rung
         busy = any(other.trial == record.trial for other in self.log.records.running)
-        if not (further or busy or (self.strategy.keep and record.ok)):
-            shutil.rmtree(self.log.run_dir / "checkpoints" / str(record.trial), ignore_errors=True)
+        if further or busy or (self.strategy.keep and record.ok):
+            return
+        directory = self._directory(record.trial)
+        if self.strategy.inherit and record.ok:  # what it left for others stays: the run may be extended
+            for file in directory.glob("rung*"):
+                file.unlink(missing_ok=True)
+        else:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def steps(evaluate: Evaluate, job: Job) -> Iterator[RungResult | Outcome]:

@@ -33,10 +33,11 @@ class Strategy:
 
     trials: int = 12  # members to train, the baseline included; infeasible ones do not count
     seed: int = 0  # of the strategy's draws and of every training
-    objectives: dict[str, str] = field(default_factory=lambda: {"miou": "max", "latency_ms": "min"})
+    objectives: dict[str, str] = field(default_factory=lambda: {"accuracy": "max", "latency_ms": "min"})
     limits: dict[str, float] = field(default_factory=dict)  # upper bounds on measurements that cost no training
     lag: int | None = None  # ask n sees results 0..n-lag only: with lag >= workers a run is the same every time
     rungs: list[int] = field(default_factory=list)  # epochs at rung 1, 2 ...: the schedule's, filled in by config.py
+    inherit: bool = False  # each candidate begins with the weights of the nearest trained one: init=parent, filled in by config.py
     keep: bool = False  # keep the checkpoints of ended trials although nothing continues them
 
     continues: ClassVar[bool] = False

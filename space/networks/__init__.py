@@ -3,7 +3,8 @@
 A network is an `nn.Module` class with
 - `Arch`: the frozen dataclass of everything an architecture may choose. Field types: int, float, str, `Literal[...]`,
   `tuple[int, ...]`, a slot's annotation (`Mixer`), a frozen dataclass, or a tuple of one (a repeat: `layer: tuple[Layer, ...]`);
-- `__init__(self, arch, classes)`;
+- `__init__(self, arch, classes, image_size, drop_path)`, image_size the (height, width) it is built for, drop_path the peak rate of
+  stochastic depth; a network that has no use for one of the last two leaves it out;
 - a static `widened(arch, factor) -> arch`: the same architecture with its channels scaled, the training proxy's.
 """
 

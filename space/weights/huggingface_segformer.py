@@ -1,13 +1,19 @@
-"""SegFormer weights as the transformers library has them, renamed into our `segformer` network."""
+"""SegFormer weights as the transformers library has them, in our `segformer` network: segmentation and classification."""
 
-import re
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 
+from space.arch import Arch
+from space.weights._entries import Entries, Names
+from space.weights._weights import SOURCES, Source, Weights
+
+SOURCE = "huggingface_segformer"
+HEADS = (1, 2, 5, 8)  # of the stages of every published variant, B0 to B5
+
 # Their name -> ours: first the names of published checkpoint files, then those of the library's modules since its version 5.
-# {S} and {B} count stages and blocks from 0; ours count stages from 1.
-NAMES = {
+TABLE = {
     "segformer.encoder.patch_embeddings.{S}.proj": "stage{S}.embed.conv",
     "segformer.encoder.patch_embeddings.{S}.layer_norm": "stage{S}.embed.norm",
     "segformer.encoder.block.{S}.{B}.layer_norm_1": "stage{S}.blocks.{B}.mixer_norm",
@@ -42,26 +48,60 @@ NAMES = {
     "decode_head.batch_norm": "decoder.norm",
     "decode_head.classifier": "decoder.classifier",
 }
+NAMES = Names(TABLE)
 
 
-def convert(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """A state dict of `SegformerForSemanticSegmentation` as one of our `segformer` (baseline choices throughout).
+def recognises(state: Mapping[str, Any]) -> bool:
+    return any(name.startswith(("segformer.encoder.", "segformer.stages.")) for name in state)
 
-    Keys and values, two layers there, are one here. The head of a classifier (`classifier.*`) has no place in ours and is left
-    out; then the result has no decoder either. ValueError names any other entry that is not of a SegFormer.
+
+def convert(state: Mapping[str, torch.Tensor]) -> Weights:
+    """A state dict of `SegformerForSemanticSegmentation`, or of `SegformerForImageClassification`, which has no decoder; the head
+    of the latter (`classifier.*`) has no place in ours and is left out.
+
+    Sizes come from the shapes, the heads (1, 2, 5, 8) from the published variants. Every layer norm has eps 1e-5 there, whatever
+    `layer_norm_eps` the file beside it says: the library's network does not read that.
     """
-    renamed = {_renamed(name): tensor for name, tensor in state.items() if not name.startswith("classifier.")}
-    for name in [name for name in renamed if ".mixer.key." in name]:
-        key, value = renamed.pop(name), renamed.pop(name.replace(".key.", ".value."))
-        renamed[name.replace(".key.", ".key_value.")] = torch.cat([key, value])
-    return renamed
+    kept = {name: tensor for name, tensor in state.items() if not name.startswith("classifier.")}
+    entries = Entries.renamed(SOURCE, NAMES, kept)
+    join_keys_and_values(entries)
+    whole = any(name.startswith("decoder.") for name in entries.tensors)
+    width = entries.shape("decoder.fusion.fuse.weight")[0] if whole else 256
+    stages = {f"stage{i}": stage(entries, f"stage{i}", heads) for i, heads in enumerate(HEADS, 1)}
+    return Weights(
+        SOURCE,
+        Arch.make("segformer", {"norm_layout": "pre", **stages, "decoder": {"fusion": "concat", "width": width}}),
+        classes=entries.shape("decoder.classifier.weight")[0] if whole else 1,
+        image_size=(512, 512),
+        state=entries.tensors,
+        missing=() if whole else ("decoder",),
+    )
 
 
-def _renamed(name: str) -> str:
-    module, _, tensor = name.rpartition(".")
-    for theirs, ours in NAMES.items():
-        pattern = re.escape(theirs).replace(r"\{S\}", r"(?P<S>\d+)").replace(r"\{B\}", r"(?P<B>\d+)")
-        if match := re.fullmatch(pattern, module):
-            numbers = match.groupdict()
-            return ours.format(S=int(numbers.get("S", 0)) + 1, B=numbers.get("B")) + f".{tensor}"
-    raise ValueError(f"huggingface_segformer: '{name}' is not an entry of a SegFormer's state dict")
+def join_keys_and_values(entries: Entries) -> None:
+    """Two layers there, one here."""
+    for name in [name for name in entries.tensors if ".mixer.key." in name]:
+        value = name.replace(".key.", ".value.")
+        entries.shape(value)
+        joint = torch.cat([entries.tensors.pop(name), entries.tensors.pop(value)])
+        entries.tensors[name.replace(".key.", ".key_value.")] = joint
+
+
+def stage(entries: Entries, place: str, heads: int) -> dict[str, Any]:
+    dim, block = entries.shape(f"{place}.embed.norm.weight")[0], f"{place}.blocks.0"
+    reduce = f"{block}.mixer.shrink.reduce.weight"
+    ratio = entries.shape(f"{block}.ffn.expand.weight")[0] // dim
+    return {
+        "dim": dim,
+        "depth": entries.depth(f"{place}.blocks"),
+        "embed": "conv",
+        "mixer": {
+            "name": "attention",
+            "heads": heads,
+            "kv": {"name": "conv", "reduction": entries.kernel(reduce) if reduce in entries else 1},
+        },
+        "ffn": {"name": "mix", "ratio": ratio, "kernels": [entries.kernel(f"{block}.ffn.depthwise.convs.0.weight")]},
+    }
+
+
+SOURCES.register(SOURCE)(Source(recognises, convert))

@@ -18,6 +18,7 @@ from search.kept_conf import keep_conf
 from search.launch import LAUNCHERS
 from search.strategy import STRATEGIES
 from space.narrowing import keep_fixed
+from space.networks import NETWORKS
 
 GROUPS = {"task": TASKS, "data": DATA, "latency": BACKENDS, "search": STRATEGIES, "launch": LAUNCHERS}
 OPTIONS = [(group, name) for group, registry in GROUPS.items() for name in registry]
@@ -25,7 +26,7 @@ OPTIONS = [(group, name) for group, registry in GROUPS.items() for name in regis
 
 @pytest.mark.parametrize(("group", "name"), OPTIONS)
 def test_every_registered_option_has_a_yaml_that_composes_to_it(group, name, tmp_path):
-    needs = [f"data.root={tmp_path}"] if group == "data" and name != "scenes" else []
+    needs = [f"data.root={tmp_path}"] if group == "data" and name not in ("scenes", "garments") else []
     with compose(["+space=segformer_b0", f"{group}={name}", *needs]) as conf:
         assert type(typed(conf[group])) is GROUPS[group][name]
 
@@ -93,6 +94,11 @@ def loaded(overrides):
         ("+space.arch.stage1.dpth=2", "dpth"),
         ('space.where=["stage1.mixr == 1"]', "Did you mean 'mixer'"),
         ("search.objectives.miuo=max", "miou"),
+        ("search.objectives.accuracy=min", "search.objectives.accuracy: given min; allowed: max"),
+        ("schedule.mixup=0.8", "schedule.mixup: 0.8 needs data with one label"),
+        ("schedule.smoothing=1", "schedule.smoothing"),
+        ("task=classification", "Scenes has targets of kind 'mask'"),
+        ("data=garments", "task=segmentation needs data with masks"),
         ("search.limits.params=3", "params_m"),
         ("search.limits.miou=3", "after training"),
         ("space.baseline=segformer_b9", "segformer_b"),
@@ -182,6 +188,32 @@ def test_plugins_are_read_from_every_place_that_may_name_them(tmp_path):
     assert plugins_named(["plugins=null", "experiment=one", "-cd", str(tmp_path)]) == ["garden"]
 
 
+@pytest.mark.parametrize(("space", "first"), [("segformer_b0", "miou"), ("metaformer", "top1")])
+def test_accuracy_is_the_metric_of_the_task_in_all_that_is_kept(space, first):
+    run = loaded([f"+space={space}"])
+    assert [(goal.name, goal.direction) for goal in run.strategy.goals] == [(first, "max"), ("latency_ms", "min")]
+    assert run.conf["search"]["objectives"] == {first: "max", "latency_ms": "min"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["+space=segformer_b0", "task=classification", "data=garments"], r"needs a network with output \(B, classes\)"),
+        (["+space=metaformer", "task=segmentation", "data=scenes"], r"needs a network with output \(B, classes, h, w\)"),
+        (["+space=metaformer", "schedule=full"], r"decoder_lr_factor: 10.* set it to 1"),
+    ],
+)
+def test_a_space_with_a_task_or_recipe_of_another_kind_is_refused(overrides, said):
+    with pytest.raises(ValueError, match=said):
+        loaded(overrides)
+
+
+def test_the_smoothing_of_the_schedule_is_that_of_the_task():
+    with compose(["+space=segformer_b0", "task=classification", "data=garments", "schedule=imagenet"]) as conf:
+        assert typed(conf.task).smoothing == 0.1
+        assert typed(conf.schedule).area == [0.08, 1.0]
+
+
 def test_a_run_is_named_by_what_makes_it_another_search():
     assert run_name(["+space=segformer"]) == "default"
     assert run_name(["+space=segformer", "search.trials=40", "launch=serial", "launch.workers=1", "results=/tmp/r"]) == "default"
@@ -207,8 +239,9 @@ def test_the_commands_of_the_readme_compose(tmp_path):
     given = re.findall(r"run_search\.py (\+[^`\n]*)", text)
     table = text.split("## What to type")[1].split("\n## ")[0]
     rows = [cell for cell in re.findall(r"`([^`\n]*=[^`\n]*)`", table) if not cell.startswith(("-m", "python"))]
-    commands = [shlex.split(line) for line in [*given, *(f"+space=segformer {row}" for row in rows)]]
+    whole = [row if row.startswith("+space") else f"+space=segformer {row}" for row in rows]
+    commands = [shlex.split(line) for line in [*given, *whole]]
     assert len(commands) > 10
     for command in commands:
         with compose(command) as conf:
-            assert conf.space.network == "segformer"
+            assert typed(conf.space).network in NETWORKS

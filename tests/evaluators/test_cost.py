@@ -10,8 +10,11 @@ from torch import nn
 from torch.nn import functional as F
 
 import evaluators.cost as cost
+from blocks.mixer import MIXER
+from blocks.norm import NORM
 from evaluators.cost import COUNTERS, measure_cost
 from evaluators.cost.cache import CostCache
+from registry import Option
 from space import Arch
 
 ARCHES = Path(__file__).parents[2] / "conf" / "arch"
@@ -45,6 +48,10 @@ BY_HAND = {
     "macs_g": (CONV + ATTENTION + LINEAR) / 1e9,
     "macs_thop_g": (CONV + LINEAR + 4 * 256 + (16 + 1) * 16) / 1e9,
     "macs_fvcore_g": (CONV + ATTENTION + LINEAR + 2 * 256 + 256 + 4 * 5 * 256) / 1e9,
+    "attention_macs_g": ATTENTION / 1e9,
+    "pool_adds_g": 256 / 1e9,
+    "norm_elements_m": 256 / 1e6,
+    "frozen_params_m": 0,
     # biases, two an element for the norm, the pool counted as a module and as a function
     "macs_ptflops_g": (CONV + 256 + ATTENTION + LINEAR + 320 + 2 * 256 + 2 * 256 + 5 * 64 * 4) / 1e9,
 }
@@ -56,6 +63,54 @@ def test_a_network_counted_by_hand(name):
         model, image = Net().eval(), torch.empty(1, 3, 8, 8)
     with torch.no_grad():
         assert COUNTERS[name](model, image) == pytest.approx(BY_HAND[name], rel=1e-12)
+
+
+def counted(name: str, model: nn.Module, *size: int) -> float:
+    with torch.no_grad():
+        return COUNTERS[name](model.to("meta").eval(), torch.empty(*size, device="meta"))
+
+
+@pytest.mark.parametrize(
+    ("pool", "adds"),
+    [
+        (nn.AvgPool2d(3, stride=1, padding=1), 9 * 7 * 6 * 2),
+        (nn.AvgPool2d((2, 3)), 6 * 3 * 2 * 2),
+        (nn.AvgPool2d(2, ceil_mode=True), 4 * 4 * 3 * 2),
+        (nn.AdaptiveAvgPool2d(5), 7 * 6 * 2),
+        (nn.Conv2d(2, 2, 3), 0),
+    ],
+)
+def test_additions_of_poolings(pool, adds):
+    assert counted("pool_adds_g", pool, 1, 2, 7, 6) == pytest.approx(adds / 1e9, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["layernorm", "batchnorm", "groupnorm", "identity"])
+def test_elements_of_norms(name):
+    elements = 0 if name == "identity" else 8 * 5 * 4
+    assert counted("norm_elements_m", NORM.build(Option(name), channels=8), 1, 8, 5, 4) == elements / 1e6
+
+
+def test_matrices_over_positions_are_multiply_adds_but_not_attention():
+    for name, frozen in (("spatial_fc", 0), ("random", 30**2)):
+        mixer = MIXER.build(Option(name), dim=8, grid=(5, 6))
+        assert counted("macs_g", mixer, 1, 8, 5, 6) == pytest.approx(30**2 * 8 / 1e9, rel=1e-12)
+        assert counted("attention_macs_g", mixer, 1, 8, 5, 6) == 0
+        assert counted("frozen_params_m", mixer, 1, 8, 5, 6) == frozen / 1e6
+        assert counted("params_m", mixer, 1, 8, 5, 6) == 30**2 / 1e6
+
+
+def test_attention_in_windows_is_linear_in_the_map():
+    window = MIXER.build(Option("window", {"size": 4, "heads": 2}), dim=8)
+    assert counted("attention_macs_g", window, 1, 8, 8, 12) == pytest.approx(2 * 96 * 16 * 8 / 1e9, rel=1e-12)
+    assert counted("macs_g", window, 1, 8, 8, 12) == pytest.approx((4 * 96 * 64 + 2 * 96 * 16 * 8) / 1e9, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["macs_g", "macs_thop_g", "macs_fvcore_g", "macs_ptflops_g"])
+def test_deformable_convolutions_count_as_convolutions(name):
+    mixer = MIXER.build(Option("deformable", {"heads": 2}), dim=8)
+    products = 30 * (9 * 8 * 54 + 9 * 4 * 8 + 64)  # offsets and weights, the convolution in two groups, the linear layer
+    more = 30 * (54 + 8 + 8 + 25 * 9) if name == "macs_ptflops_g" else 0  # biases, and 25 for each cell of the kernel
+    assert counted(name, mixer, 1, 8, 5, 6) == pytest.approx((products + more) / 1e9, rel=1e-12)
 
 
 class Chain(nn.Module):
@@ -98,6 +153,9 @@ def test_memory_of_fused_attention_has_no_scores():
                 "macs_thop_g": 58.575618048,
                 "macs_fvcore_g": 62.664032256,
                 "macs_ptflops_g": 62.596481024,
+                "attention_macs_g": 3.892314112,
+                "pool_adds_g": 0,
+                "frozen_params_m": 0,
             },
         ),
         (
@@ -107,6 +165,7 @@ def test_memory_of_fused_attention_has_no_scores():
                 "macs_g": 15.686090752,
                 "macs_thop_g": 15.826398080,
                 "macs_fvcore_g": 16.092146560,
+                "frozen_params_m": 0,
                 "macs_ptflops_g": pytest.approx(16.101653376, rel=0.0014),  # its authors' GELUs count twice
             },
         ),
@@ -114,7 +173,8 @@ def test_memory_of_fused_attention_has_no_scores():
 )
 def test_published_networks_at_the_published_size(name, expected):
     measured = measure_cost(arch(name), input_size=[512, 512], classes=150)
-    assert measured.keys() == {*expected, "memory_mb"}
+    assert measured.keys() == set(COUNTERS)
+    assert all(reading is not None for reading in measured.values())
     assert {key: value for key, value in measured.items() if key in expected} == expected
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torchvision import tv_tensors
 
-from evaluators.augmentation import Augmented
+from evaluators.augmentation import Augmented, check_recipe, mixed
 from evaluators.data import DATA
 from evaluators.loading import steps_per_epoch, training_batches
 from evaluators.optimizer import make_learning_rate, make_optimizer, parameter_groups
@@ -48,6 +48,14 @@ class Wide:
         ({"scale": [2.0, 0.5]}, r"schedule\.scale"),
         ({"jitter_range": [0.1]}, r"schedule\.jitter_range"),
         ({"ema": 1.0}, r"schedule\.ema"),
+        ({"area": [0.0, 1.0]}, r"schedule\.area"),
+        ({"area": [0.1, 1.1]}, r"schedule\.area"),
+        ({"area": [0.1, 1.0], "scale": [0.5, 2.0]}, r"schedule\.area: .* beside scale .*one of the two crops"),
+        ({"randaugment": 11}, r"schedule\.randaugment: 11; expected 0 to 10"),
+        ({"erasing": 1.1}, r"schedule\.erasing"),
+        ({"mixup": -0.1}, r"schedule\.mixup"),
+        ({"cutmix": -1}, r"schedule\.cutmix"),
+        ({"smoothing": 1.0}, r"schedule\.smoothing"),
     ],
 )
 def test_bad_values_are_named(given, told):
@@ -95,6 +103,29 @@ def test_groups_go_by_module_and_shape():
         parameter_groups(nn.Linear(2, 2), Schedule(decoder_lr_factor=10.0))
 
 
+class Table(nn.Module):
+    undecayed = True
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(1, 4, 3, 3))
+
+
+class Tokens(nn.Module):
+    undecayed_parameters = ("token",)
+
+    def __init__(self, count):
+        super().__init__()
+        self.token = nn.Parameter(torch.zeros(1, 1, 5)) if count else None
+        self.position, self.linear = Table(), nn.Linear(2, 7)
+
+
+def test_position_tables_and_named_tokens_are_not_decayed():
+    for count in (1, 0):  # an architecture may do without
+        groups = parameter_groups(Tokens(count), Schedule(weight_decay=0.5))
+        assert {g["weight_decay"]: sum(p.numel() for p in g["params"]) for g in groups} == {0.5: 14, 0.0: 5 * count + 36 + 7}
+
+
 def test_augmentation_follows_from_seed_epoch_and_index():
     schedule = Schedule(image_size=32, scale=[0.5, 2.0], flip=0.5, jitter=0.5)
     first = [Augmented(Wide(), schedule, 1, 0)[i] for i in range(5)]
@@ -107,6 +138,98 @@ def test_augmentation_follows_from_seed_epoch_and_index():
         not torch.equal(a[0], b[0]) for a, b in zip(first, [Augmented(Wide(), schedule, 1, 1)[i] for i in range(5)], strict=True)
     )
     assert all(image.shape == (3, 32, 32) and mask.shape == (32, 32) for image, mask in first)
+
+
+class Labelled(Wide):
+    """The same with a label each, one of them smaller than any crop."""
+
+    def __getitem__(self, index):
+        image = super().__getitem__(index)[0]
+        return image[:, :9, :7] if index == 0 else image, index % 3
+
+
+STRONG = Schedule(image_size=32, area=[0.08, 1.0], randaugment=9, jitter=0.5, erasing=0.5, batch_size=5)
+
+
+def test_strong_augmentation_of_labelled_images():
+    first = [Augmented(Labelled(), STRONG, 1, 0)[i] for i in range(5)]
+    torch.rand(3)
+    again = [Augmented(Labelled(), STRONG, 1, 0)[i] for i in range(5)]
+    other = [Augmented(Labelled(), STRONG, 1, 1)[i] for i in range(5)]
+    assert all(image.shape == (3, 32, 32) and image.dtype == torch.uint8 for image, _ in first)
+    assert [label for _, label in first] == [0, 1, 2, 0, 1]
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(first, again, strict=True))
+    assert not any(torch.equal(a[0], b[0]) for a, b in zip(first, other, strict=True))
+    images, labels = next(training_batches(Labelled(), STRONG, seed=0, epoch=0))
+    assert (images.shape, sorted(labels.tolist())) == ((5, 3, 32, 32), [0, 0, 1, 1, 2])
+
+
+def test_area_is_the_part_of_the_image_that_is_cropped():
+    schedule = Schedule(image_size=32, area=[0.25, 0.25], flip=0.0)
+    for epoch in range(8):
+        image, mask = Augmented(Wide(), schedule, 0, epoch)[0]
+        ends = image[0].float()
+        # a quarter of 40 x 60 in area, 3:4 to 4:3: sides of 21 to 28 in an image that rises by 2 a row and 1 a column
+        assert 19 <= ends[0, -1] - ends[0, 0] <= 29
+        assert 38 <= ends[-1, 0] - ends[0, 0] <= 58
+        assert (image[0].int() - mask.int()).abs().max() <= 3
+
+
+def test_erasing_puts_noise_like_pixels_into_a_box():
+    schedule = Schedule(image_size=40, erasing=1.0, flip=0.0)
+    plain = Schedule(image_size=40, flip=0.0)
+    for index in range(4):
+        image, before = (
+            Augmented(Labelled(), recipe, 0, 0)[index][0].as_subclass(torch.Tensor).float() for recipe in (schedule, plain)
+        )
+        changed = (image != before).any(0)
+        rows, columns = changed.any(1).nonzero().flatten(), changed.any(0).nonzero().flatten()
+        box = image[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        part = box[0].numel() / image[0].numel()
+        assert changed.sum() > 0.95 * box[0].numel()
+        assert 0.01 < part < 0.36
+        assert 90 < box.mean() < 140
+        assert 35 < box.std() < 80
+
+
+def batch():
+    images = torch.arange(6.0).view(6, 1, 1, 1).expand(6, 3, 16, 16)  # image k is k everywhere
+    return images, torch.arange(6)
+
+
+def test_mixup_and_cutmix_mix_labels_as_they_mix_images():
+    images, labels = batch()
+    for recipe in (Schedule(mixup=0.8), Schedule(cutmix=1.0)):
+        for step in range(4):
+            inputs, soft = mixed(images, labels, recipe, classes=7, seed=0, step=step)
+            assert soft.shape == (6, 7)
+            assert soft.sum(1).tolist() == pytest.approx([1.0] * 6)
+            parts = soft @ torch.arange(7.0)  # the mean of the classes is that of the pixels
+            assert inputs.mean((1, 2, 3)).tolist() == pytest.approx(parts.tolist(), abs=1e-5)
+            values = {len(image.unique()) for image in inputs}
+            assert values == {1} if recipe.mixup else values <= {1, 2}
+    assert images.max() == 5.0  # what came in is as it was
+
+
+def test_mixing_follows_from_seed_and_step_and_takes_either_way():
+    images, labels = batch()
+    both = Schedule(mixup=0.8, cutmix=1.0)
+    state = torch.get_rng_state()
+    runs = [[mixed(images, labels, both, classes=6, seed=seed, step=step)[0] for step in range(40)] for seed in (0, 0, 1)]
+    assert torch.equal(state, torch.get_rng_state())
+    assert all(torch.equal(a, b) for a, b in zip(runs[0], runs[1], strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(runs[0], runs[2], strict=True))
+    cut = sum(any(len(image.unique()) > 1 for image in found) for found in runs[0])
+    assert 10 <= cut <= 30
+    assert mixed(images, labels, Schedule(), classes=6, seed=0, step=0) == (images, labels)
+
+
+@pytest.mark.parametrize("given", [{"mixup": 0.8}, {"cutmix": 1.0}, {"erasing": 0.25}, {"randaugment": 9}])
+def test_what_needs_one_label_an_image_is_refused_elsewhere(given):
+    check_recipe(Schedule(**given), DATA["garments"]())
+    check_recipe(Schedule(area=[0.5, 1.0]), DATA["scenes"]())
+    with pytest.raises(ValueError, match=rf"schedule\.{next(iter(given))}: .* Scenes has targets of kind 'mask'\. Set it to 0"):
+        check_recipe(Schedule(**given), DATA["scenes"]())
 
 
 def test_image_and_mask_move_together():

@@ -1,6 +1,7 @@
 """Training: stopped and continued equals straight through; whole checkpoints are adopted, torn or alien ones are not."""
 
 import contextlib
+import dataclasses
 
 import pytest
 import torch
@@ -63,6 +64,45 @@ def test_rung_by_rung_equals_straight_through(tmp_path, ema):
     assert same(one["network"], other["network"])
     assert same(one["average"], other["average"])
     assert bool(one["average"]) == bool(ema)
+
+
+class FewGarments(DATA["garments"]):
+    """With twelve validation images, for speed."""
+
+    def val_set(self, size):
+        return dataclasses.replace(super().val_set(size), chosen=tuple(range(12)))
+
+
+def classifier():
+    with seeded(0):
+        return nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.Dropout2d(0.2), nn.Flatten(), nn.Linear(8 * 64, 10))
+
+
+def test_a_mixed_and_augmented_classification_continues_as_it_would_have_gone_on(tmp_path):
+    recipe = {
+        "sample_fraction": 0.005,
+        "area": [0.2, 1.0],
+        "randaugment": 9,
+        "erasing": 0.5,
+        "mixup": 0.8,
+        "cutmix": 1.0,
+        "ema": 0.9,
+    }
+    schedule = dataclasses.replace(SCHEDULE, **recipe)
+
+    def results(directory, rung, schedule=schedule):
+        task = TASKS["classification"](smoothing=0.1)
+        return list(train(classifier(), task, FewGarments(), schedule, seed=3, rung=rung, directory=directory, device="cpu"))
+
+    straight = results(tmp_path / "a", 3)
+    for rung in (1, 2, 3):
+        torch.rand(rung)
+        pieces = results(tmp_path / "b", rung)
+    assert scores(pieces) == scores(straight)
+    assert same(weights(tmp_path / "a", 3)["network"], weights(tmp_path / "b", 3)["network"])
+    assert {"top1", "top5", "loss"} <= set(straight[0].measurements)
+    plain = results(tmp_path / "c", 3, dataclasses.replace(schedule, mixup=0.0, cutmix=0.0))
+    assert scores(plain) != scores(straight)
 
 
 def test_the_seed_decides(tmp_path):

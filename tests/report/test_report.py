@@ -106,6 +106,29 @@ def test_a_run_that_has_only_begun(writer):
     assert (run.directory / "front.png").exists()
 
 
+def test_a_log_without_its_configuration_is_judged_by_what_was_measured_first(writer):
+    run = writer()
+    run.trial(arch("segformer_b2"), latency=100.0, miou=0.3)
+    (run.directory / "config.yaml").unlink()
+    assert [(goal.name, goal.direction) for goal in load(run.directory).goals] == [("miou", "max"), ("latency_ms", "min")]
+
+
+def test_a_start_from_trained_weights_is_shown_with_what_it_means(writer):
+    run = writer()
+    run.trial(arch("segformer_b2"), latency=100.0, miou=0.3)
+    assert "Begun with" not in page(run.directory)
+    number = run.ask(arch("boostformer"), rung=3)
+    run.rung(number, 0, params_m=17.58, latency_ms=62.0, latency_ratio=0.62)
+    run.rung(number, 1, miou=0.2, init_percent=71.1, inherited_epochs=3, init="71.1 % of 2 M parameters; fresh: <head>")
+    run.rung(number, 3, miou=0.31)
+    run.end(number, "ok", "")
+    shown = without_plotly(page(run.directory))
+    assert "71 %" in shown
+    assert "Networks that inherited have the epochs of their forebears" in shown
+    assert 'title="71.1 % of 2 M parameters; fresh: &lt;head&gt;">began with trained weights' in shown
+    assert "Begun with" not in report.summary(run.directory)  # a console has no room for it
+
+
 def test_one_trial_is_its_own_front(writer):
     run = writer()
     run.trial(arch("segformer_b2"), latency=100.0, miou=0.3)

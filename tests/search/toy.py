@@ -117,7 +117,8 @@ def measurements(arch: Arch, seed: int, rung: int) -> dict[str, float]:
 
 
 def strategy(name: str = "random", **options: object) -> Strategy:
-    return STRATEGIES[name](**{"trials": 12, "rungs": [1, 3], **options})
+    objectives = {"miou": "max", "latency_ms": "min"}
+    return STRATEGIES[name](**{"trials": 12, "rungs": [1, 3], "objectives": objectives, **options})
 
 
 def main(run_dir: str, launcher: str, workers: int, options: dict[str, object]) -> None:

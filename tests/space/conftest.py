@@ -96,9 +96,9 @@ class ToyNetwork(nn.Sequential):
     def __init__(self, arch: ToyArch, classes: int):
         one, two = arch.stage1, arch.stage2
         first, second = nn.Conv2d(3, one.dim, 1), nn.Conv2d(one.dim, two.dim, 1)
-        layers = [MIXER.build(layer.mixer, two.dim) for layer in arch.encoder.layer]
+        layers = [MIXER.build(layer.mixer, dim=two.dim) for layer in arch.encoder.layer]
         head = nn.Conv2d(two.dim, classes, 1)
-        super().__init__(first, MIXER.build(one.mixer, one.dim), second, MIXER.build(two.mixer, two.dim), *layers, head)
+        super().__init__(first, MIXER.build(one.mixer, dim=one.dim), second, MIXER.build(two.mixer, dim=two.dim), *layers, head)
 
     @staticmethod
     def widened(arch: ToyArch, factor: float) -> ToyArch:

@@ -38,4 +38,6 @@ def test_a_narrowed_space_whose_baseline_is_outside(load, template, base):
 def test_an_empty_space_is_reported(load, template):
     report = lint(load(template, where=["stage1.dim == 5"], narrowed=True), classes=5)
     assert "0 members" in report.text()
+    assert "empty: the rules leave no member" in report.text()
+    assert not report.healthy
     assert report.looked_at == 1

@@ -14,6 +14,8 @@ from space.networks.segformer import SegFormer
 
 CONF = Path(__file__).parents[2] / "conf"
 WIDTHS = (64, 128, 320, 512)
+TRIED = {"separable_attention", "channel_attention", "inverted_residual", "deformable"}
+MIXERS = {"attention", "pool", "depthwise", "identity"} | TRIED
 
 
 def arch(name: str) -> Arch:
@@ -22,7 +24,7 @@ def arch(name: str) -> Arch:
 
 def on_meta(name: str) -> SegFormer:
     with torch.device("meta"):
-        return build(arch(name), 150).eval()
+        return build(arch(name), 150, drop_path=0.1).eval()
 
 
 def count(module: nn.Module) -> int:
@@ -97,7 +99,7 @@ def test_parameters_of_a_b2_block(stage, product, shrink, ffn, norms):
 def test_parameters_of_a_boostformer_block(stage, ffn, scales):
     block = getattr(on_meta("boostformer"), f"stage{stage}").blocks[0]
     assert count(block.ffn) == ffn
-    assert count(block.mixer_scale) + count(block.ffn_scale) == scales
+    assert count(block.mixer_join) + count(block.ffn_join) == scales
     assert count(block.mixer_norm) == 0
     assert count(block.ffn_norm) == count(block.end_norm) == 2 * WIDTHS[stage - 1]
 
@@ -132,7 +134,7 @@ def test_initial_values_and_eps():
         if isinstance(module, nn.LayerNorm | nn.BatchNorm2d):
             assert module.eps == 1e-5
             assert module.weight.eq(1).all()
-    assert model.stage1.blocks[0].mixer_scale.gamma.eq(1e-5).all()
+    assert model.stage1.blocks[0].mixer_join.scale.eq(1e-5).all()
     assert model.decoder.fusion.weight.tolist() == [1, 1, 1, 1]
 
 
@@ -159,12 +161,21 @@ def test_random_members_train_a_step(member):
         assert model.eval()(torch.randn(1, 3, 65, 91)).isfinite().all()
 
 
+@pytest.mark.parametrize("name", sorted(TRIED))
+def test_one_step_changes_to_the_mixers_that_were_tried_train_a_step(name):
+    small = space("segformer_b0")
+    changes = [change.arch for change in small.changes(small.baseline) if change.name.endswith(".mixer") and change.after == name]
+    assert len(changes) == 4
+    for changed in (changes[0], changes[3]):
+        gradients(build(changed, 5, width=0.5), 64)
+
+
 @pytest.mark.parametrize("name", ["segformer", "segformer_b0"])
 def test_the_space_holds_what_it_names(name):
     holes = {hole.name: hole.options for hole in space(name).holes()}
     for stage in ("stage1", "stage2", "stage3", "stage4"):
         assert {"conv", "pool"} == set(holes[f"{stage}.embed"])
-        assert {"attention", "pool", "depthwise", "identity"} == set(holes[f"{stage}.mixer"])
+        assert set(holes[f"{stage}.mixer"]) == MIXERS
         assert {"conv", "pool", "pool_conv"} == set(holes[f"{stage}.mixer.attention.kv"])
         assert 7 in holes[f"{stage}.mixer.attention.kv.pool.size"]
         assert 7 in holes[f"{stage}.mixer.attention.kv.pool_conv.size"]
@@ -191,7 +202,7 @@ def test_widened_networks_build_and_keep_everything_else(name, factor):
         assert abs(after.dim - factor * before.dim) <= 20
         assert (before.depth, before.mixer, before.ffn, before.embed) == (after.depth, after.mixer, after.ffn, after.embed)
     with torch.device("meta"):
-        assert SegFormer(wider, 3)(torch.empty(2, 3, 64, 64)).shape == (2, 3, 16, 16)
+        assert SegFormer(wider, 3, (64, 64))(torch.empty(2, 3, 64, 64)).shape == (2, 3, 16, 16)
 
 
 def test_half_the_width_is_half_of_each():
@@ -200,32 +211,9 @@ def test_half_the_width_is_half_of_each():
     assert wider.decoder.width == 384
 
 
-def changed(given: Arch, **sections: dict) -> Arch:
-    return Arch.make(
-        given.network, {key: {**value, **sections[key]} if key in sections else value for key, value in given.arch.items()}
-    )
-
-
-def test_a_concat_decoder_folds_into_a_sum_decoder():
-    concat = arch("segformer_b0")
-    theirs = build(concat, 6).eval()
-    ours = build(changed(concat, decoder={"fusion": "sum"}), 6).eval()
-    for parameter in theirs.parameters():
-        nn.init.normal_(parameter, std=0.05)
-    state = theirs.state_dict()
-    slices = state.pop("decoder.fusion.fuse.weight").flatten(1).chunk(4, dim=1)[::-1]  # slice 0 belongs to stage 4
-    for i, part in enumerate(slices):
-        state[f"decoder.projections.{i}.weight"] = part @ state[f"decoder.projections.{i}.weight"]
-        state[f"decoder.projections.{i}.bias"] = part @ state[f"decoder.projections.{i}.bias"]
-    ours.load_state_dict(state | {"decoder.fusion.weight": torch.ones(4)})
-    image = torch.randn(1, 3, 96, 70)
-    with torch.no_grad():
-        torch.testing.assert_close(ours(image), theirs(image), atol=1e-5, rtol=1e-5)
-
-
 def test_a_block_without_ffn_has_neither_its_norm_nor_its_scale():
     given = arch("boostformer_b0")
-    for layout, kept in (("pre", {"mixer_norm", "mixer_scale"}), ("v2", {"mixer_scale", "end_norm"})):
+    for layout, kept in (("pre", {"mixer_norm", "mixer_join"}), ("v2", {"mixer_join", "end_norm"})):
         bare = Arch.make(
             given.network, {**given.arch, "norm_layout": layout, "stage1": {**given.arch["stage1"], "ffn": "identity"}}
         )

@@ -79,6 +79,44 @@ def kv_cost(kv: Mapping[str, Any], h: int, w: int, d: int) -> tuple[Cost, int]:
     return pooled + (linear(m, d, d) if kv["name"] == "pool_conv" else Cost()), m
 
 
+def separable_attention_cost(mixer: Mapping[str, Any], h: int, w: int, d: int) -> Cost:
+    n = h * w
+    shrink, m = kv_cost(option(mixer["kv"]), h, w, d)
+    output = linear(n, d, d) if mixer["output"] == "linear" else Cost()
+    return shrink + linear(m, d, 1) + linear(m, d, d) + Cost(0, m * d, -m * d) + linear(n, d, d) + output
+
+
+def channel_attention_cost(mixer: Mapping[str, Any], h: int, w: int, d: int) -> Cost:
+    n = h * w
+    bias = 4 * d if mixer["bias"] == "all" else d if mixer["bias"] == "output" else 0
+    core = 2 * n * d * d // mixer["heads"]
+    local = Cost(10 * d, 9 * n * d) if mixer["local"] == "depthwise" else Cost()
+    return Cost(4 * d * d + bias + mixer["heads"], 4 * n * d * d + core, -core) + local
+
+
+def inverted_residual_cost(mixer: Mapping[str, Any], h: int, w: int, d: int) -> Cost:
+    n, hidden, k = h * w, mixer["expansion"] * d, mixer["kernel"]
+    tall, wide = min(mixer["size"], h), min(mixer["size"], w)
+    padded = math.ceil(h / tall) * tall * math.ceil(w / wide) * wide  # windows that hang over the edge are computed whole
+    core = padded * tall * wide * (d + hidden)
+    weights = 2 * d * d + 2 * d * hidden + k * k * hidden
+    return Cost(weights + 2 * hidden, n * weights + core, 4 * n * hidden - core)
+
+
+def deformable_cost(mixer: Mapping[str, Any], h: int, w: int, d: int) -> Cost:
+    n, heads, k = h * w, mixer["heads"], mixer["kernel"] ** 2
+    offset, conv = k * d * 3 * heads * k, k * d * d // heads
+    return Cost(offset + 3 * heads * k + conv + d, n * (offset + conv)) + linear(n, d, d)
+
+
+FURTHER = {
+    "separable_attention": separable_attention_cost,
+    "channel_attention": channel_attention_cost,
+    "inverted_residual": inverted_residual_cost,
+    "deformable": deformable_cost,
+}
+
+
 def mixer_cost(mixer: Mapping[str, Any], h: int, w: int, d: int) -> Cost:
     n = h * w
     if mixer["name"] == "pool":
@@ -87,6 +125,8 @@ def mixer_cost(mixer: Mapping[str, Any], h: int, w: int, d: int) -> Cost:
         return Cost((mixer["kernel"] ** 2 + 1) * d, n * mixer["kernel"] ** 2 * d)
     if mixer["name"] == "identity":
         return Cost()
+    if mixer["name"] in FURTHER:
+        return FURTHER[mixer["name"]](mixer, h, w, d)
     shrink, m = kv_cost(option(mixer["kv"]), h, w, d)
     core = Cost(0, 2 * n * m * d, -2 * n * m * d)
     output = linear(n, d, d) if mixer["output"] == "linear" else Cost()
@@ -101,17 +141,23 @@ def ffn_cost(ffn: Mapping[str, Any], n: int, d: int) -> Cost:
     cost = linear(n, d, hidden) + linear(n, hidden, d)
     for k in ffn["kernels"]:
         cost += Cost((k * k + 1) * share, n * k * k * share)
-    if ffn["norm"] == "identity":
+    norm_name = option(ffn["norm"])["name"]
+    if norm_name == "identity":
         return cost
-    return cost + Cost(4 * hidden, 0, 8 * n * hidden if ffn["norm"] == "batchnorm" else 0)  # thop counts no group norm
+    return cost + Cost(4 * hidden, 0, 8 * n * hidden if norm_name == "batchnorm" else 0)  # thop counts no group norm
 
 
 def stage_cost(stage: Mapping[str, Any], c: int, h: int, w: int, *, patch: int, layout: str) -> Cost:
     d, n, mixer, ffn = stage["dim"], h * w, option(stage["mixer"]), option(stage["ffn"])
     branches = 1 + (ffn["name"] != "identity")
     block = mixer_cost(mixer, h, w, d) + ffn_cost(ffn, n, d) + norm(n, d) * branches
-    block += Cost(branches * d if mixer["name"] != "attention" else 0)  # layer scale
-    return embed_cost(stage["embed"], n, c, d, patch) + block * stage["depth"] + (norm(n, d) if layout == "pre" else Cost())
+    scaled = mixer["name"] not in {"attention", *FURTHER}
+    block += Cost(branches * d if scaled else 0)  # layer scale
+    return (
+        embed_cost(option(stage["embed"])["name"], n, c, d, patch)
+        + block * stage["depth"]
+        + (norm(n, d) if layout == "pre" else Cost())
+    )
 
 
 def closed_form(given: Mapping[str, Any], size: tuple[int, int], classes: int) -> Cost:
@@ -165,6 +211,39 @@ def test_one_change_costs_what_was_measured(row):
         assert sum(p.numel() for p in build(changed, 150).parameters()) == row["params"]
 
 
+REDUCTIONS = [{"name": "conv", "reduction": r} for r in (8, 4, 2, 1)]
+
+
+@pytest.mark.parametrize(
+    ("kv", "output", "fusion", "expected"),
+    [
+        ("conv", "linear", "concat", (21_682_854, 57_904_988_160, 58_024_787_968)),
+        (REDUCTIONS, "linear", "concat", (25_983_334, 58_069_123_072, 58_198_147_072)),
+        # 4 more than the 19,331,878 that were published: there the sum's weights were in a list, where no count sees them
+        ({"name": "pool_conv", "size": 7}, "identity", "sum", (19_331_882, 16_779_925_632, 16_915_745_152)),
+    ],
+)
+def test_separable_attention_costs_what_its_branches_measured(kv, output, fusion, expected):
+    mixers = {
+        f"stage{i + 1}.mixer": {"name": "separable_attention", "kv": kv[i] if isinstance(kv, list) else kv, "output": output}
+        for i in range(4)
+    }
+    assert counted(edited(arch("segformer_b2"), {**mixers, "decoder.fusion": fusion}), (512, 512), 150) == expected
+
+
+def test_channel_attention_costs_what_its_branch_measured():
+    """There a second linear layer follows the first, and the decoder's four maps are fused by a 3x3 convolution in 768 groups."""
+    mixers = {f"stage{i}.mixer": {"name": "channel_attention", "bias": "output"} for i in range(1, 5)}
+    given = edited(arch("segformer_b2"), {**mixers, "decoder.fusion": "sum"})
+    sides, fuse = (128, 64, 32, 16), 9 * 4 * 768
+    stages = [given.arch[f"stage{i}"] for i in range(1, 5)]
+    second = sum((linear(side**2, s["dim"], s["dim"]) * s["depth"] for s, side in zip(stages, sides, strict=True)), Cost())
+    params, core, thop = counted(given, (512, 512), 150)
+    assert params - 4 + second.params + fuse == 22_300_310
+    assert core + second.core + fuse * 128**2 == 22_613_590_016
+    assert thop + second.core + fuse * 128**2 == 22_415_933_440
+
+
 def random_members(count: int) -> list[Arch]:
     space, rng = small_space(), random.Random(1)
     return [space.sample(rng) for _ in range(count)]
@@ -172,7 +251,10 @@ def random_members(count: int) -> list[Arch]:
 
 @pytest.mark.parametrize("size", [(512, 512), (200, 333)])
 def test_the_closed_form_equals_counting_for_random_members(size):
-    for member in random_members(12):
+    members = random_members(16)
+    seen = {option(member.arch[f"stage{i}"]["mixer"])["name"] for member in members for i in range(1, 5)}
+    assert seen == {"attention", "pool", "depthwise", "identity", *FURTHER}
+    for member in members:
         cost = closed_form(member.arch, size, 21)
         assert counted(member, size, 21) == (cost.params, cost.core, cost.thop), member.to_yaml()
 

@@ -1,0 +1,28 @@
+"""Whether a network, a task and a recipe go together: found out by one blank image, before anything is spent."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from evaluators.loading import normalised
+from evaluators.optimizer import make_optimizer
+from evaluators.schedule import Schedule
+from evaluators.task import Task
+
+BLANK: dict[str, Callable[[int], torch.Tensor]] = {
+    "label": lambda size: torch.zeros(1, dtype=torch.int64),
+    "mask": lambda size: torch.zeros(1, size, size, dtype=torch.uint8),
+}
+"""A target of each kind that `Samples` describes, for a batch of one; data of another kind are not tried."""
+
+
+def check_fit(network: nn.Module, task: Task, schedule: Schedule) -> None:
+    """ValueError where the task cannot read what the network gives for an image of the schedule's size, or where the schedule
+    speaks of a part that the network lacks. The network is left in evaluation mode."""
+    make_optimizer(network, schedule)
+    if task.target not in BLANK:
+        return
+    image = torch.zeros(1, 3, schedule.image_size, schedule.image_size, dtype=torch.uint8)
+    with torch.no_grad():
+        task.loss(network.eval()(normalised(image, torch.device("cpu"))), BLANK[task.target](schedule.image_size))
