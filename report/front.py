@@ -5,8 +5,8 @@ so the front is that of the furthest rung.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from statistics import fmean, stdev
+from dataclasses import dataclass, replace
+from statistics import fmean, median, stdev
 
 from evaluators.api import Measurements
 from report.changes import Change, changes
@@ -15,6 +15,9 @@ from report.run import Run, Trial
 from search.objectives import Objective, point
 from search.pareto import dominates, ranks
 from space import Arch
+
+INTERVAL = ("latency_low_ms", "latency_high_ms", "latency_level")
+"""What one measurement says of its own certainty."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,9 @@ def compare(run: Run) -> Comparison:
     for trial in done:
         groups.setdefault(trial.arch.id, []).append(trial)
     zero = run.baseline
+    if zero is not None:
+        groups = {key: [steadied(trial, run) for trial in group] if key == zero.arch.id else group for key, group in groups.items()}
+        zero = steadied(zero, run)
     reference = averaged(groups.get(zero.arch.id, [zero]))[0] if zero else {}
     networks = [_network(group, zero, reference) for group in groups.values()] if zero else []
     rung = max((network.rung for network in networks), default=0)
@@ -74,6 +80,16 @@ def compare(run: Run) -> Comparison:
     if baseline is None and zero is not None and zero.measurements:
         baseline = _network([zero], zero, reference)
     return Comparison(run.goals, rung, baseline, tuple(ranked))
+
+
+def steadied(trial: Trial, run: Run) -> Trial:
+    """A trial of the baseline with the latency that the whole run read: once beside every trial, so that one disturbed moment
+    does not stand for it. As it is where fewer than three trials were timed."""
+    readings = [b for t in run.trials if isinstance(b := t.measurements.get("baseline_latency_ms"), int | float)]
+    if len(readings) < 3 or "latency_ms" not in trial.measurements:
+        return trial
+    own = {name: value for name, value in trial.measurements.items() if name not in INTERVAL}
+    return replace(trial, measurements={**own, "latency_ms": median(readings)})
 
 
 def averaged(trials: Sequence[Trial]) -> tuple[dict[str, float | int | str | None], dict[str, float]]:
