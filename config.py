@@ -29,7 +29,6 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
-from evaluators.augmentation import check_recipe
 from evaluators.cost import COUNTERS
 from evaluators.data import DATA
 from evaluators.device import resolved_device
@@ -147,7 +146,6 @@ def load(conf: DictConfig) -> Run:
     values: RunConf = typed(conf)
     values = replace(values, data=with_whole_path(values.data), search=with_metric(values.search, values.task.metrics))
     space = load_space(conf, choices["space"], overrides)
-    check_data(values)
     if getattr(values.launch, "address", "local") == "local":  # a cluster's devices are not this machine's
         resolved_device(values.device, "device"), values.latency.resolved_device
     free = [*COUNTERS, *values.latency.limitable]
@@ -178,13 +176,6 @@ def load(conf: DictConfig) -> Run:
         note=evaluation.check(),
         conf=kept(conf, choices, objectives=values.search.objectives),
     )
-
-
-def check_data(values: RunConf) -> None:
-    """Refuse data with faults, and a task or a recipe that they do not fit."""
-    values.data.check()
-    values.task.check(values.data)
-    check_recipe(values.schedule, values.data)
 
 
 def with_whole_path(data: Any) -> Any:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from evaluators.api import Job, Measurements, Outcome, RungResult
+from evaluators.augmentation import check_recipe
 from evaluators.cost.cache import CostCache
 from evaluators.device import resolved_device
 from evaluators.fit import check_fit
@@ -106,8 +107,11 @@ class Evaluation:
         return build(arch, self.data.classes, image_size=size, width=recipe.width, drop_path=recipe.drop_path)
 
     def check(self) -> str:
-        """What candidates begin with, in words; ValueError where the baseline does not fit the task or the schedule, or where the
-        file that `init` names is of no use to this search."""
+        """What candidates begin with, in words; ValueError where the data have faults, where data, task, schedule and baseline do
+        not fit each other, or where the file that `init` names is of no use to this search."""
+        self.data.check()
+        self.task.check(self.data)
+        check_recipe(self.schedule, self.data)
         baseline = self.trainee(self.baseline)
         check_fit(baseline, self.task, self.schedule)
         if self.init in ("", PARENT):

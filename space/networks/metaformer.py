@@ -4,7 +4,6 @@ Sources: arXiv 2111.11418 (MetaFormer and PoolFormer), arXiv 2210.13452 (MetaFor
 PoolFormerV2, ConvFormer, CAFormer). All maps are (B, C, H, W) in channels_last memory.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -22,7 +21,7 @@ from blocks.position import POSITION, Position
 from blocks.residual_block import ResidualBlock
 from registry import Option
 from space.networks import NETWORKS
-from space.networks._widths import widened_stages
+from space.networks._stages import FourStages, widened_stages
 
 DOWNSAMPLING = (3, 2, 1)  # kernel, stride, padding before stages 2 to 4, whatever their widths
 
@@ -100,7 +99,7 @@ class Stage(nn.Module):
 
 
 @NETWORKS.register("metaformer")
-class MetaFormer(nn.Module):
+class MetaFormer(FourStages):
     """A classifier. Shapes: image (B, 3, H, W) -> logits (B, classes)."""
 
     Arch = MetaFormerArch
@@ -124,13 +123,6 @@ class MetaFormer(nn.Module):
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         *_, last = self.features(image)
         return self.head(last)
-
-    def features(self, image: torch.Tensor) -> Iterator[torch.Tensor]:
-        """The maps of the four stages."""
-        x = image.contiguous(memory_format=torch.channels_last)
-        for stage in (self.stage1, self.stage2, self.stage3, self.stage4):
-            x = stage(x)
-            yield x
 
     @staticmethod
     def widened(arch: MetaFormerArch, factor: float) -> MetaFormerArch:

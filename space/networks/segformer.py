@@ -4,7 +4,6 @@ Sources: arXiv 2105.15203 (SegFormer), and BoostFormer, a student project that p
 All maps are (B, C, H, W) in channels_last memory, so that a linear layer or norm over channels needs no copy.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -23,7 +22,8 @@ from blocks.join import JOIN
 from blocks.mixer import MIXER, Mixer
 from blocks.norm import NORM
 from space.networks import NETWORKS
-from space.networks._widths import scaled, widened_stages
+from space.networks._stages import FourStages, widened_stages
+from space.networks._widths import scaled
 
 NormLayout = Literal["pre", "v2"]
 PATCHES = ((7, 4), (3, 2), (3, 2), (3, 2))  # kernel and stride of each stage's patch embedding
@@ -158,7 +158,7 @@ class Decoder(nn.Module):
 
 
 @NETWORKS.register("segformer")
-class SegFormer(nn.Module):
+class SegFormer(FourStages):
     """A network of semantic segmentation. Shapes: image (B, 3, H, W) -> logits (B, classes, H/4, W/4), sides rounded up.
 
     Module names tell the parts apart that a recipe treats differently: the encoder is `stage1` ... `stage4`, the rest `decoder`.
@@ -181,13 +181,6 @@ class SegFormer(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         return self.decoder(list(self.features(image)))
-
-    def features(self, image: torch.Tensor) -> Iterator[torch.Tensor]:
-        """The maps of the four stages, at 1/4, 1/8, 1/16 and 1/32 of the image."""
-        x = image.contiguous(memory_format=torch.channels_last)
-        for stage in (self.stage1, self.stage2, self.stage3, self.stage4):
-            x = stage(x)
-            yield x
 
     @staticmethod
     def widened(arch: SegFormerArch, factor: float) -> SegFormerArch:

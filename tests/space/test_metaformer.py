@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from named import arch
 from torch import nn
 
 from blocks.residual_block import ResidualBlock
@@ -17,10 +18,6 @@ from space.networks.metaformer import MetaFormer
 CONF = Path(__file__).parents[2] / "conf"
 STAGES = ("stage1", "stage2", "stage3", "stage4")
 IDENTITY = Option("identity")
-
-
-def arch(name: str) -> Arch:
-    return Arch.from_yaml(CONF / "arch" / f"{name}.yaml")
 
 
 def with_stages(given: Arch, fields: dict[str, Any]) -> Arch:

@@ -4,7 +4,6 @@ import json
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from itertools import chain
 from math import isqrt
 from pathlib import Path
@@ -12,27 +11,16 @@ from typing import Any
 
 import pytest
 import torch
-from omegaconf import OmegaConf
+from named import arch, space
 
 from evaluators.cost import measure_cost
 from evaluators.cost.core import macs_g
-from space import Arch, Space, SpaceConf, build
+from space import Arch, build
 from space.schema import items_of, name_of
 
 CONF = Path(__file__).parents[2] / "conf"
 FIGURES = json.loads((Path(__file__).parent / "metaformer_figures.json").read_text())
 SPACES = ("metaformer", "metaformer_v2", "vit")
-
-
-def arch(name: str) -> Arch:
-    return Arch.from_yaml(CONF / "arch" / f"{name}.yaml")
-
-
-@cache
-def space(name: str) -> Space:
-    conf = OmegaConf.load(CONF / "space" / f"{name}.yaml")
-    conf.pop("defaults")
-    return Space.load(SpaceConf(**OmegaConf.to_container(conf)), name, arch)
 
 
 @dataclass

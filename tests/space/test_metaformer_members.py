@@ -3,31 +3,19 @@
 import json
 import random
 import re
-from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
-from omegaconf import OmegaConf
+from named import arch, space
 from torch import nn
 
-from space import Arch, Space, SpaceConf, build
+from space import Arch, build
 
 CONF = Path(__file__).parents[2] / "conf"
 SPACES = ("metaformer", "metaformer_v2", "vit")
 NAMED = sorted(path.stem for path in (CONF / "arch").glob("*.yaml") if Arch.from_yaml(path).network in ("metaformer", "vit"))
 SMALL = [name for name in NAMED if name.endswith(("_s12", "_s18", "deit_tiny", "_distilled"))]  # vit_tiny is deit_tiny's graph
-
-
-def arch(name: str) -> Arch:
-    return Arch.from_yaml(CONF / "arch" / f"{name}.yaml")
-
-
-@cache
-def space(name: str) -> Space:
-    conf = OmegaConf.load(CONF / "space" / f"{name}.yaml")
-    conf.pop("defaults")
-    return Space.load(SpaceConf(**OmegaConf.to_container(conf)), name, arch)
 
 
 def sampled(name: str, count: int) -> list[Arch]:

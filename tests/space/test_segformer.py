@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from omegaconf import OmegaConf
+from named import arch, space
 from torch import nn
 
-from space import Arch, Space, SpaceConf, build
+from space import Arch, build
 from space.arch import structure
 from space.networks.segformer import SegFormer
 
@@ -18,10 +18,6 @@ TRIED = {"separable_attention", "channel_attention", "inverted_residual", "defor
 MIXERS = {"attention", "pool", "depthwise", "identity"} | TRIED
 
 
-def arch(name: str) -> Arch:
-    return Arch.from_yaml(CONF / "arch" / f"{name}.yaml")
-
-
 def on_meta(name: str) -> SegFormer:
     with torch.device("meta"):
         return build(arch(name), 150, drop_path=0.1).eval()
@@ -29,14 +25,6 @@ def on_meta(name: str) -> SegFormer:
 
 def count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
-
-
-def space(name: str) -> Space:
-    conf = OmegaConf.load(CONF / "space" / "segformer.yaml")
-    if name != "segformer":
-        conf = OmegaConf.merge(conf, OmegaConf.load(CONF / "space" / f"{name}.yaml"))
-    conf.pop("defaults")
-    return Space.load(SpaceConf(**OmegaConf.to_container(conf)), name, arch)
 
 
 def sampled(count: int) -> list[Arch]:

@@ -10,25 +10,15 @@ from typing import Any
 
 import pytest
 import torch
-from omegaconf import OmegaConf
+from named import arch, space
 
 from evaluators.cost.core import macs_g
 from evaluators.cost.thop import macs_thop_g
-from space import Arch, Space, SpaceConf, build
+from space import Arch, build
 
 CONF = Path(__file__).parents[2] / "conf"
 FIGURES = json.loads((Path(__file__).parent / "segformer_figures.json").read_text())
 PATCHES = ((7, 4), (3, 2), (3, 2), (3, 2))
-
-
-def arch(name: str) -> Arch:
-    return Arch.from_yaml(CONF / "arch" / f"{name}.yaml")
-
-
-def small_space() -> Space:
-    conf = OmegaConf.merge(*(OmegaConf.load(CONF / "space" / f"{name}.yaml") for name in ("segformer", "segformer_b0")))
-    conf.pop("defaults")
-    return Space.load(SpaceConf(**OmegaConf.to_container(conf)), "segformer_b0", arch)
 
 
 @dataclass
@@ -245,8 +235,8 @@ def test_channel_attention_costs_what_its_branch_measured():
 
 
 def random_members(count: int) -> list[Arch]:
-    space, rng = small_space(), random.Random(1)
-    return [space.sample(rng) for _ in range(count)]
+    rng = random.Random(1)
+    return [space("segformer_b0").sample(rng) for _ in range(count)]
 
 
 @pytest.mark.parametrize("size", [(512, 512), (200, 333)])

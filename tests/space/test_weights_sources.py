@@ -1,6 +1,5 @@
 """Checkpoints of each source in our networks: the same sizes, eps and outputs as the network that they were made for."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,12 +23,7 @@ VITS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def unlike_the_start(network: nn.Module) -> nn.Module:

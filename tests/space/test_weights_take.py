@@ -1,6 +1,5 @@
 """What a network takes from another: what means the same there, as it is or converted exactly, and a reason for everything else."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +15,7 @@ SIZE = (64, 64)
 CLASSES = 5
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def metaformer(stage: dict[str, Any] | None = None, **changes: Any) -> Arch:
