@@ -21,7 +21,7 @@ def main(run: Run) -> None:
     progress = Progress(members, goals=run.strategy.goals, last=run.strategy.rung, columns=run.columns)
     stopped = False
     with Log.open(run.directory) as log:
-        keep_conf(run.directory, run.conf)
+        keep_conf(run.directory, run.conf, defaults=run.evaluation.defaults())
         log.started(environment(run.command))
         if run.note:
             progress.note(run.note)

@@ -3,22 +3,18 @@
     python benchmarks/network_speed.py [NAME ...] [--device cuda] [--size 224] [--batch 8] [--rounds 9] [--threads 2]
 
 SegFormer is beside transformers', the others beside timm's; without names all are timed. Both sides have the same weights,
-converted as a user's checkpoint would be. Each round times one after the other, in changing order, so that drift of the machine
-cancels. The ratio is that of the medians, the noise half the distance of the quartiles of the rounds' own ratios. Below 1: ours is
-faster.
+converted as a user's checkpoint would be. A ratio below 1: ours is faster; how it and its noise come about is in alternating.py.
 """
 
 import argparse
-import statistics
 from collections.abc import Callable
 
+import alternating
 import timm
 import torch
 import transformers
 from rich.console import Console
-from rich.table import Table
 from torch.nn import functional as F
-from torch.utils.benchmark import Timer
 
 from space.weights import SOURCES
 
@@ -74,45 +70,24 @@ def steps(model: torch.nn.Module, image: torch.Tensor) -> dict[str, Callable[[],
     }
 
 
-def seconds(step: Callable[[], None], threads: int) -> float:
-    return Timer("step()", globals={"step": step}, num_threads=threads).timeit(1).median
-
-
-def in_turns(ours: Callable[[], None], theirs: Callable[[], None], *, rounds: int, threads: int) -> list[tuple[float, float]]:
-    """Seconds of (ours, theirs), round by round; one round before them warms up."""
-    times = []
-    for i in range(rounds + 1):
-        order = (ours, theirs) if i % 2 else (theirs, ours)
-        taken = [seconds(step, threads) for step in order]
-        times.append((taken[0], taken[1]) if i % 2 else (taken[1], taken[0]))
-    return times[1:]
-
-
-def summary(times: list[tuple[float, float]]) -> list[str]:
-    medians = [statistics.median(column) for column in zip(*times, strict=True)]
-    low, _, high = statistics.quantiles((mine / other for mine, other in times), n=4)
-    return [f"{medians[0] * 1e3:.1f}", f"{medians[1] * 1e3:.1f}", f"{medians[0] / medians[1]:.3f}", f"+-{(high - low) / 2:.3f}"]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", choices=[*NAMES, []], metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--size", type=int, default=224, help="512 is what SegFormer is deployed at; it takes minutes on a CPU")
     parser.add_argument("--batch", type=int, default=8, help="images of a training step; the forward pass takes one")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    alternating.add_options(parser)
     options = parser.parse_args()
     image = torch.randn(options.batch, 3, options.size, options.size, device=options.device)
     title = f"{options.size} x {options.size}, {options.device}, {options.threads} threads, torch {torch.__version__}"
-    table = Table("", "", "ours ms", "theirs ms", "ratio", "noise", title=title)
+    table = alternating.table(title)
     for network in options.names or NAMES:
         ours, theirs = networks(network, options.device, options.size)
         for name in ("forward pass", "training step"):
             for model in (ours, theirs):
                 model.train(name == "training step")
             pair = steps(ours, image)[name], steps(theirs, image)[name]
-            table.add_row(network, name, *summary(in_turns(*pair, rounds=options.rounds, threads=options.threads)))
+            table.add_row(network, name, *alternating.row(*pair, rounds=options.rounds, threads=options.threads))
     Console().print(table)
 
 

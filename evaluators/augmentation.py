@@ -5,14 +5,20 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from torch.nn import functional as F
 from torchvision.transforms import v2
 
 from evaluators.data import Data, Samples
+from evaluators.mosaic import Mosaic
 from evaluators.random_state import derived, seeded_cpu
-from evaluators.schedule import Schedule
+from evaluators.schedule import SIDE, Schedule
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 MAGNITUDES = 11  # RandAugment's steps from 0 to its strongest, so that the magnitude 9 of published recipes is nine tenths
+SIDE_STEPS = 10
+"""How long a drawn image side is kept."""
+
+BOXES_ONLY = ("mosaic", "sides")
 LABEL_ONLY = ("randaugment", "erasing", "mixup", "cutmix")
 """What leaves the label of a whole image true (or mixes it), but not a mask, box or point in it."""
 
@@ -25,6 +31,16 @@ def check_recipe(schedule: Schedule, data: Data) -> None:
                 f"schedule.{name}: {getattr(schedule, name)} needs data with one label for each image; "
                 f"{type(data).__name__} has targets of kind '{data.target}'. Set it to 0"
             )
+    for name in BOXES_ONLY:
+        if getattr(schedule, name) and data.target != "boxes":
+            raise ValueError(
+                f"schedule.{name}: {getattr(schedule, name)} needs data with boxes; "
+                f"{type(data).__name__} has targets of kind '{data.target}'. Switch it off"
+            )
+    for name in ("scale", "area"):
+        if data.target == "boxes" and list(getattr(schedule, name)) != [1, 1]:
+            given = list(getattr(schedule, name))
+            raise ValueError(f"schedule.{name}: {given} crops images, and boxes with them; set it to [1, 1] and use mosaic instead")
 
 
 class ScaleCrop(v2.Transform):
@@ -73,8 +89,8 @@ class Augmented:
     """A training split whose items are augmented, item i of an epoch always alike: the draws follow from (seed, epoch, i) only.
 
     In order: a crop of part of the area, brought to the schedule's size, or scale and crop to it (skipped where samples have that
-    size and both are [1, 1]); horizontal flip, RandAugment (arXiv 1909.13719), colour jitter, erasing. Vertical flips are left out:
-    scenes have an up and a down.
+    size and both are [1, 1]); images with boxes are letterboxed or put together in a mosaic instead; horizontal flip, RandAugment
+    (arXiv 1909.13719), colour jitter, erasing. Vertical flips are left out: scenes have an up and a down.
     """
 
     samples: Samples
@@ -87,14 +103,20 @@ class Augmented:
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, Any]:
         with seeded_cpu(derived(self.seed, "augment", self.epoch, index)):
-            return self._transform(*self.samples[index])
+            return self._transform(*self._source[index])
+
+    @cached_property
+    def _source(self) -> Samples:
+        """The split itself; of boxes, brought to one size or put together in fours."""
+        boxes = isinstance(self.samples[0][1], dict)
+        return Mosaic(self.samples, self.schedule, self.schedule.closes(self.epoch)) if boxes else self.samples
 
     @cached_property
     def _transform(self) -> v2.Transform:
         recipe, steps = self.schedule, []
         if list(recipe.area) != [1.0, 1.0]:
             steps.append(v2.RandomResizedCrop(recipe.image_size, scale=tuple(recipe.area)))
-        elif not self.samples.uniform or list(recipe.scale) != [1.0, 1.0]:
+        elif not self._source.uniform or list(recipe.scale) != [1.0, 1.0]:
             steps.append(ScaleCrop(recipe.image_size, tuple(recipe.scale)))
         if recipe.flip:
             steps.append(v2.RandomHorizontalFlip(recipe.flip))
@@ -112,6 +134,19 @@ def randaugment(magnitude: int) -> v2.Transform:
     fill = [round(255 * value) for value in IMAGENET_MEAN]
     bilinear = v2.InterpolationMode.BILINEAR
     return v2.RandAugment(2, magnitude, num_magnitude_bins=MAGNITUDES, interpolation=bilinear, fill=fill)
+
+
+def resized(images: torch.Tensor, target: Any, schedule: Schedule, *, seed: int, step: int) -> tuple[torch.Tensor, Any]:
+    """A batch and its boxes stretched to the image side of this step, where the schedule varies it, in multiples of 32."""
+    if not schedule.sides:
+        return images, target
+    smallest, largest = schedule.sides
+    draw = torch.Generator().manual_seed(derived(seed, "side", step // SIDE_STEPS))
+    side = SIDE * int(torch.randint(smallest // SIDE, largest // SIDE + 1, (), generator=draw))
+    size = (side, side)
+    if size == tuple(images.shape[2:]):
+        return images, target
+    return F.interpolate(images, size, mode="bilinear", align_corners=False), target.resized(size)
 
 
 def mixed(images: torch.Tensor, target: Any, schedule: Schedule, *, classes: int, seed: int, step: int) -> tuple[torch.Tensor, Any]:

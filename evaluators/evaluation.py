@@ -100,6 +100,11 @@ class Evaluation:
         whole = {"network": arch.network, "arch": dict(arch.arch), "classes": self.data.classes}
         return {**whole, "image_size": size, "width": self.schedule.width}
 
+    def defaults(self) -> dict[str, dict[str, Any]]:
+        """What task, data, schedule and latency are where nothing is said, by the names of their groups."""
+        parts = {"task": self.task, "data": self.data, "schedule": self.schedule, "latency": self.latency}
+        return {group: asdict(type(part)()) for group, part in parts.items()}
+
     def trainee(self, arch: Arch) -> nn.Module:
         """The network as it is trained: for the schedule's images, with its part of the channels and its stochastic depth."""
         recipe = self.schedule

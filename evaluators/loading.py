@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
+from torch import nn
+from torch.utils.data import DataLoader, default_collate
 
 from evaluators.augmentation import IMAGENET_MEAN, IMAGENET_STD, Augmented
+from evaluators.boxes import Boxes
 from evaluators.data import Samples
 from evaluators.random_state import derived
 from evaluators.schedule import Schedule
@@ -35,6 +37,7 @@ def loader(samples: Any, schedule: Schedule, *, order: Any, batch_size: int) -> 
     return DataLoader(
         samples,
         batch_size=batch_size,
+        collate_fn=collate,
         sampler=order,
         num_workers=schedule.workers,
         generator=torch.Generator().manual_seed(0),
@@ -42,9 +45,21 @@ def loader(samples: Any, schedule: Schedule, *, order: Any, batch_size: int) -> 
     )
 
 
-def normalised(images: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """(B, 3, H, W) uint8 to fp32 on the device, with ImageNet's mean and deviation; channels-last on a GPU."""
+def collate(items: list[tuple[torch.Tensor, Any]]) -> tuple[torch.Tensor, Any]:
+    """A batch of samples: images (B, 3, H, W), and their targets together."""
+    if not isinstance(items[0][1], dict):
+        return default_collate(items)
+    images, targets = zip(*items, strict=True)
+    batch = torch.stack(images)
+    return batch, Boxes.collate(targets, (batch.shape[2], batch.shape[3]))
+
+
+def normalised(images: torch.Tensor, device: torch.device, network: nn.Module) -> torch.Tensor:
+    """(B, 3, H, W) uint8 RGB as the network's `pixels` says, fp32 on the device, channels-last on a GPU: `imagenet` (unless told)
+    has mean 0 and deviation 1 over ImageNet, `bgr` 0 to 255 and the channels in the other order."""
     layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
     values = images.as_subclass(torch.Tensor).to(device, torch.float32, non_blocking=True, memory_format=layout)
+    if getattr(network, "pixels", "imagenet") == "bgr":
+        return values.flip(1)
     mean, deviation = (torch.tensor(v, device=device).view(3, 1, 1) * 255 for v in (IMAGENET_MEAN, IMAGENET_STD))
     return (values - mean) / deviation

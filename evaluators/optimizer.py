@@ -57,17 +57,34 @@ def parameter_groups(network: nn.Module, schedule: Schedule) -> list[dict[str, A
     ]
 
 
-def make_learning_rate(optimizer: torch.optim.Optimizer, schedule: Schedule, *, steps_per_epoch: int) -> Scheduler:
-    """Per step: linear from 0 over the warm-up, then poly (lr * (1 - part) ** power), cosine or constant to the last rung's end.
+class LearningRate:
+    """timm's schedule `whole`, of steps, whose warm-up from 0 rises as the `power` of the part that is behind."""
+
+    def __init__(self, whole: Scheduler, warmup: int, *, power: float):
+        self.whole, self.warmup, self.power = whole, warmup, power
+
+    def step_update(self, step: int) -> None:
+        """Set the rate of a step, from 0, in every group of the optimizer."""
+        self.whole.step_update(step)
+        if step < self.warmup:  # timm's is a line
+            for group in self.whole.optimizer.param_groups:
+                group["lr"] *= (step / self.warmup) ** (self.power - 1)
+
+
+def make_learning_rate(optimizer: torch.optim.Optimizer, schedule: Schedule, *, steps_per_epoch: int) -> LearningRate:
+    """Per step: from 0 over the warm-up, then poly (lr * (1 - part) ** power) or cosine down to `min_lr`, reached where the closing
+    epochs begin (without any: where the last rung ends); or constant.
 
     `.step_update(t)` sets the rate of step t (from 0). A warm-up of half the training or more is cut to a tenth of it.
     """
     steps = schedule.rungs[-1] * steps_per_epoch
-    warmup = schedule.warmup_steps if 2 * schedule.warmup_steps < steps else steps // 10
-    learning_rate, _ = create_scheduler_v2(
+    warmup = max(schedule.warmup_steps, round(schedule.warmup_part * steps))
+    warmup = warmup if 2 * warmup < steps else steps // 10
+    falling = steps - warmup - schedule.closing_epochs * steps_per_epoch
+    whole, _ = create_scheduler_v2(
         optimizer,
         schedule.lr_schedule,
-        num_epochs=steps - warmup,
+        num_epochs=max(1, falling),
         warmup_epochs=warmup,
         warmup_prefix=True,
         warmup_lr=0.0,
@@ -76,4 +93,4 @@ def make_learning_rate(optimizer: torch.optim.Optimizer, schedule: Schedule, *, 
         step_on_epochs=False,
         updates_per_epoch=1,
     )
-    return learning_rate
+    return LearningRate(whole, warmup, power=schedule.warmup_power)

@@ -10,6 +10,9 @@ from registry import nearest
 
 PRECISIONS = ["auto", "fp32", "bf16", "fp16"]
 LR_SCHEDULES = ["poly", "cosine", "constant"]
+SIDE = 32
+"""Image sides drawn while training are multiples of it: the coarsest stride of the networks that vary them."""
+
 BOUNDS = {
     "image_size": (1, math.inf),
     "batch_size": (1, math.inf),
@@ -18,8 +21,13 @@ BOUNDS = {
     "lr_power": (0, math.inf),
     "min_lr": (0, math.inf),
     "warmup_steps": (0, math.inf),
+    "warmup_part": (0, 0.5),
+    "warmup_power": (1, 4),
+    "closing": (0, 0.9),
     "clip_norm": (0, math.inf),
     "ema": (0, 0.999999),
+    "ema_span": (0, 1),
+    "ema_ramp": (0, 1),
     "class_balance": (0, 1),
     "smoothing": (0, 0.999999),
     "flip": (0, 1),
@@ -28,6 +36,10 @@ BOUNDS = {
     "erasing": (0, 1),
     "mixup": (0, math.inf),
     "cutmix": (0, math.inf),
+    "mosaic": (0, 1),
+    "degrees": (0, 180),
+    "shear": (0, 44),
+    "translate": (0, 1),
     "drop_path": (0, 1),
     "threads": (0, 1024),
     "workers": (0, 1024),
@@ -57,9 +69,14 @@ class Schedule:
     lr_power: float = 1.0
     min_lr: float = 0.0
     warmup_steps: int = 0
+    warmup_part: float = 0.0  # or this part of all steps, where that is more
+    warmup_power: float = 1.0  # of the warm-up's rise: 1 is a line, 2 the parabola of detectors
+    closing: float = 0.0  # part of the epochs, at the end, at least one: rate at its floor, no mosaic, the task's closing loss
     clip_norm: float = 0.0
     drop_path: float = 0.0  # stochastic depth of the last block; it rises linearly from 0 at the first
-    ema: float = 0.0
+    ema: float = 0.0  # decay of the weights' moving average, which is what is scored; 0 is off
+    ema_span: float = 0.0  # longest memory of the average as a part of all steps, for short trainings; 0: whatever `ema` says
+    ema_ramp: float = 0.0  # part of all steps in which the decay rises by 63 %, as detectors do; 0: timm's warm-up
     class_balance: float = 0.0  # of the loss, where the task's yaml reads it: 0 plain, 1 every class the same
     smoothing: float = 0.0  # of the target, where the task's yaml reads it: the part that all classes share
 
@@ -70,6 +87,12 @@ class Schedule:
     jitter_range: list[float] = field(default_factory=lambda: [0.25, 0.25, 0.25, 0.1])
     randaugment: int = 0  # magnitude of two random operations on each image, out of 10; 0 is off
     erasing: float = 0.0  # probability that a box of an image is replaced by noise
+    mosaic: float = 0.0  # probability that an image is put together from four; boxes only, as are the next five
+    mosaic_scale: list[float] = field(default_factory=lambda: [0.5, 1.5])  # of a mosaic: resize, then turn, shear and shift
+    degrees: float = 0.0
+    shear: float = 0.0  # degrees
+    translate: float = 0.0  # part of the side
+    sides: list[int] = field(default_factory=list)  # [smallest, largest] image side, drawn every ten steps; [] is off
     mixup: float = 0.0  # alpha of Beta(alpha, alpha); with cutmix too, each batch takes one of the two
     cutmix: float = 0.0
 
@@ -86,6 +109,14 @@ class Schedule:
     def epochs(self, rung: int) -> int:
         """Epochs trained by the end of a rung; rung 0 trains nothing."""
         return self.rungs[rung - 1] if rung else 0
+
+    def closes(self, epoch: int) -> bool:
+        """Whether an epoch, from 0, is one of the closing ones."""
+        return epoch >= self.rungs[-1] - self.closing_epochs
+
+    @property
+    def closing_epochs(self) -> int:
+        return max(1, round(self.closing * self.rungs[-1])) if self.closing else 0
 
     def thread_count(self) -> int:
         """Threads of a training step on a CPU: `threads`, or all cores that this process may use."""
@@ -128,6 +159,12 @@ class Schedule:
             )
         if list(self.area) != [1, 1] and list(self.scale) != [1, 1]:
             raise ValueError(f"schedule.area: {self.area} beside scale {self.scale}; one of the two crops. Set the other to [1, 1]")
+        if len(self.mosaic_scale) != 2 or not 0 < self.mosaic_scale[0] <= self.mosaic_scale[1]:
+            raise ValueError(f"schedule.mosaic_scale: {self.mosaic_scale}; expected [smallest, largest] factor, as in [0.5, 1.5]")
+        if self.sides and (len(self.sides) != 2 or not 0 < self.sides[0] <= self.sides[1] or any(s % SIDE for s in self.sides)):
+            raise ValueError(
+                f"schedule.sides: {self.sides}; expected [smallest, largest] in multiples of {SIDE}, as in [320, 640]; [] is off"
+            )
         if len(self.jitter_range) != 4 or min(self.jitter_range) < 0 or self.jitter_range[3] > 0.5:
             raise ValueError(
                 f"schedule.jitter_range: {self.jitter_range}; expected [brightness, contrast, saturation, hue], hue at most 0.5"

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from timm.utils import ModelEmaV3
 from torch import nn
 
 from evaluators.api import RungResult
-from evaluators.augmentation import mixed
+from evaluators.augmentation import mixed, resized
+from evaluators.average import make_average
 from evaluators.checkpoint import Checkpoints
 from evaluators.data import Data, Samples
 from evaluators.loading import normalised, steps_per_epoch, training_batches, validation_batches
@@ -78,7 +78,9 @@ def train(
 
 def identity(network: nn.Module, task: Task, *, data: Data, schedule: Schedule, seed: int) -> str:
     """A hash of all that a checkpoint's numbers depend on; threads and workers change the time they take, not what is trained."""
-    recipe = {k: v for k, v in dataclasses.asdict(schedule).items() if k not in ("threads", "workers")}
+    unsaid = dataclasses.asdict(Schedule())  # left out, so that a new field of a later version does not make old numbers foreign
+    said = {name: value for name, value in dataclasses.asdict(schedule).items() if value != unsaid[name]}
+    recipe = {name: value for name, value in said.items() if name not in ("threads", "workers")}
     shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     return hashlib.sha1(repr((repr(network), shapes, task, data, recipe, seed)).encode()).hexdigest()
 
@@ -122,7 +124,7 @@ class Training:
         self.steps = steps_per_epoch(self.samples, schedule)
         self.optimizer = make_optimizer(network, schedule)
         self.learning_rate = make_learning_rate(self.optimizer, schedule, steps_per_epoch=self.steps)
-        self.average = ModelEmaV3(network, decay=schedule.ema, use_warmup=True) if schedule.ema else None
+        self.average = make_average(network, schedule, steps=self.steps * schedule.rungs[-1])
         self.dtype = precision(schedule.precision, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)
         self.rung, self.train_s = 0, 0.0
@@ -167,26 +169,28 @@ class Training:
         self.network.train()
         torch.manual_seed(derived(self.seed, "noise", epoch))  # dropout and drop path
         batches = training_batches(self.samples, self.schedule, seed=self.seed, epoch=epoch)
+        task = getattr(self.task, "closing", self.task) if self.schedule.closes(epoch) else self.task
         total = 0.0
         for step in range(epoch * self.steps, (epoch + 1) * self.steps):
             with self.step_turn():
                 start = time.perf_counter()
-                loss = self._step(step, *next(batches))
+                loss = self._step(task, step, *next(batches))
                 self.train_s += time.perf_counter() - start
             if not math.isfinite(loss):
                 raise TrialFailed("nan", f"the loss is {loss} at step {step} (epoch {epoch + 1} of {self.schedule.rungs[-1]})")
             total += loss
         return total / self.steps
 
-    def _step(self, step: int, images: torch.Tensor, target: Any) -> float:
+    def _step(self, task: Task, step: int, images: torch.Tensor, target: Any) -> float:
         """One optimisation step; the loss before it. Reading the loss waits for the device. `step` counts on through epochs."""
         self.learning_rate.step_update(step)
         self.optimizer.zero_grad()
-        inputs, truth = normalised(images, self.device), target.to(self.device)
+        inputs, truth = normalised(images, self.device, self.network), target.to(self.device)
+        inputs, truth = resized(inputs, truth, self.schedule, seed=self.seed, step=step)
         inputs, truth = mixed(inputs, truth, self.schedule, classes=self.classes, seed=self.seed, step=step)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             output = self.network(inputs)
-        loss = self.task.loss(output, truth)
+        loss = task.loss(output, truth)
         self.scaler.scale(loss).backward()
         if self.schedule.clip_norm:
             self.scaler.unscale_(self.optimizer)
@@ -213,7 +217,7 @@ class Training:
                 if batch is not None:
                     images, target = batch
                     with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-                        output = network(normalised(images, self.device))
+                        output = network(normalised(images, self.device, network))
                     scorer.update(output, target.to(self.device))
                 score_s += time.perf_counter() - start
         scores = scorer.compute()

@@ -40,6 +40,9 @@ KNOWN = {
     "macs_fvcore_g": Figure("MACs, fvcore", "G", 2, meaning="The same pass as fvcore counts it; published tables differ"),
     "macs_ptflops_g": Figure("MACs, ptflops", "G", 2, meaning="The same pass as ptflops counts it"),
     "macs_thop_g": Figure("MACs, thop", "G", 2, meaning="The same pass by thop's convention: convolutions and linear layers only"),
+    "flops_yolox_g": Figure(
+        "FLOPs, YOLOX's", "G", 3, meaning="As YOLOX's tables count them: twice MACs and biases, batch norms at four per element"
+    ),
     "attention_macs_g": Figure("MACs of attention", "G", 2, meaning="Multiply-adds of attention's two products, a part of MACs"),
     "pool_adds_g": Figure("Pooling", "G adds", 3, meaning="Additions of poolings, which no count of MACs sees"),
     "norm_elements_m": Figure("Norms", "M", 1, meaning="Elements that normalisations go over, in millions"),
@@ -54,6 +57,10 @@ KNOWN = {
     "baseline_latency_ms": Figure("Baseline beside it", "ms", meaning="The baseline's latency in that same measurement"),
     "miou": Figure("mIoU", "", 3, "max", "Mean intersection over union of the classes, on the validation set", True),
     "pixel_accuracy": Figure("Pixel accuracy", "", 3, "max", "Share of labelled pixels that are right", True),
+    "map50": Figure("mAP@.5", "", 3, "max", "Mean average precision at IoU 0.5 by COCO's rules, on the validation set", True),
+    "map50_95": Figure("mAP@.5:.95", "", 3, "max", "The same, mean over IoU 0.5 to 0.95", True),
+    "map50_voc07": Figure("mAP@.5, VOC07", "", 3, "max", "Mean average precision at IoU 0.5 over 11 recalls, as VOC 2007 had it", True),
+    "map50_95_voc07": Figure("mAP@.5:.95, VOC07", "", 3, "max", "The same, mean over IoU 0.5 to 0.95", True),
     "top1": Figure("Top-1", "", 3, "max", "Share of images whose highest score is the right class, on the validation set", True),
     "top5": Figure("Top-5", "", 3, "max", "Share of images with the right class among the five highest scores", True),
     "init_percent": Figure("Begun with", "%", 0, "max", "Part of the parameters that began with trained weights", compared=False),

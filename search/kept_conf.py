@@ -10,11 +10,14 @@ FREE = ("run", "results", "choices.launch", "launch", "search.trials")
 """Keys that may change when a run goes on: where it lies, what launches it, how long it is."""
 
 
-def keep_conf(directory: Path, conf: Mapping[str, Any]) -> None:
-    """Write config.yaml, or compare with the one there: ValueError shows each difference and the way out."""
+def keep_conf(directory: Path, conf: Mapping[str, Any], *, defaults: Mapping[str, Any]) -> None:
+    """Write config.yaml, or compare with the one there: ValueError shows each difference and the way out.
+
+    `defaults` has the groups' default values: a key that an older version did not know had its default then.
+    """
     file = directory / "config.yaml"
     if file.is_file():
-        differences = list(changes(yaml.safe_load(file.read_text()) or {}, conf))
+        differences = list(changes(yaml.safe_load(file.read_text()) or {}, conf, defaults=defaults))
         if differences:
             shown = "\n".join(f"  {name}: it began with {before}, now {after}" for name, before, after in differences)
             out = "Give this search a run of its own: run=<other name>"
@@ -24,13 +27,14 @@ def keep_conf(directory: Path, conf: Mapping[str, Any]) -> None:
     part.replace(file)
 
 
-def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+def changes(before: Mapping[str, Any], after: Mapping[str, Any], *, defaults: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     """(dotted key, value before, value after) of every key that differs and is not free to."""
-    old, new = dict(leaves(before)), dict(leaves(after))
+    old, new, unsaid = dict(leaves(before)), dict(leaves(after)), dict(leaves(defaults))
     for name in [*old, *(name for name in new if name not in old)]:
         free = any(name == key or name.startswith(f"{key}.") for key in FREE)
-        if not free and old.get(name, "absent") != new.get(name, "absent"):
-            yield name, old.get(name, "absent"), new.get(name, "absent")
+        was, now = old.get(name, unsaid.get(name, "absent")), new.get(name, "absent")
+        if not free and was != now:
+            yield name, was, now
 
 
 def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,6 +1,7 @@
 """Activations: what a layer does to each value.
 
-Contract: `Option()`, no context; a tensor of any shape -> the same shape."""
+Contract: `Option(inplace=False)`; a tensor of any shape -> the same shape. `inplace`: nothing else reads the input, so the output
+may be written over it; an option that cannot need not take it."""
 
 from typing import Annotated
 

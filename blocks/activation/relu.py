@@ -9,5 +9,5 @@ from blocks.activation import ACTIVATION
 class Relu(nn.ReLU):
     """The positive part. Shapes: any -> the same. Source: arXiv 1803.08375."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, inplace: bool = False):
+        super().__init__(inplace)

@@ -9,5 +9,5 @@ from blocks.activation import ACTIVATION
 class Silu(nn.SiLU):
     """The input times its own sigmoid. Shapes: any -> the same. Source: arXiv 1702.03118."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, inplace: bool = False):
+        super().__init__(inplace)

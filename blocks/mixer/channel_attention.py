@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from blocks.attend import AttentionBias
 from blocks.checks import check_heads
+from blocks.depthwise import depthwise_conv
 from blocks.mixer import MIXER
 from registry import Option
 
@@ -31,7 +32,7 @@ class ChannelAttention(nn.Module):
         check_heads("channel_attention", dim, heads)
         self.heads = heads
         self.reads_neighbours = local == "depthwise"
-        self.local = nn.Conv2d(dim, dim, 3, padding=1, groups=dim) if local == "depthwise" else None
+        self.local = depthwise_conv(dim, 3) if local == "depthwise" else None
         self.query_key_value = nn.Linear(dim, 3 * dim, bias=bias == "all")
         self.temperature = nn.Parameter(torch.ones(heads))
         self.output = nn.Linear(dim, dim, bias=bias != "none")

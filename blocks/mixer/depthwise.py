@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from blocks.checks import check_odd
+from blocks.depthwise import depthwise_conv
 from blocks.mixer import MIXER
 from registry import Option
 
@@ -22,7 +23,7 @@ class DepthwiseMixer(nn.Module):
     def __init__(self, dim: int, *, kernel: int = 3, bias: Literal["all", "none"] = "all"):
         super().__init__()
         check_odd("mixer depthwise", "kernel", kernel)
-        self.conv = nn.Conv2d(dim, dim, kernel, padding=kernel // 2, groups=dim, bias=bias == "all")
+        self.conv = depthwise_conv(dim, kernel, bias=bias == "all")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.conv(x)

@@ -5,6 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blocks.checks import check_heads, check_odd, check_positive
+from blocks.depthwise import depthwise_conv
 from blocks.mixer import MIXER
 from blocks.norm import NORM
 from blocks.windows import attend_in_windows
@@ -33,7 +34,7 @@ class InvertedResidual(nn.Module):
         self.heads, self.size = heads, size
         self.query_key = nn.Linear(dim, 2 * dim, bias=False)
         self.value = nn.Linear(dim, hidden, bias=False)
-        self.depthwise = nn.Conv2d(hidden, hidden, kernel, padding=kernel // 2, groups=hidden, bias=False)
+        self.depthwise = depthwise_conv(hidden, kernel, bias=False)
         self.depthwise_norm = NORM["batchnorm"](hidden)
         self.reduce = nn.Linear(hidden, dim, bias=False)
 

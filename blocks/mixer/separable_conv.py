@@ -5,6 +5,7 @@ from torch import nn
 
 from blocks.activation import ACTIVATION
 from blocks.checks import check_odd, check_positive
+from blocks.depthwise import depthwise_conv
 from blocks.mixer import MIXER
 from registry import Option
 
@@ -25,7 +26,7 @@ class SeparableConv(nn.Module):
         hidden = expansion * dim
         self.expand = nn.Linear(dim, hidden, bias=False)
         self.activation = ACTIVATION.build(activation)
-        self.depthwise = nn.Conv2d(hidden, hidden, kernel, padding=kernel // 2, groups=hidden, bias=False)
+        self.depthwise = depthwise_conv(hidden, kernel, bias=False)
         self.reduce = nn.Linear(hidden, dim, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ IGNORED = 255
 """The id of pixels that are neither learned nor scored."""
 
 Pair = tuple[Path, Path]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,11 +125,11 @@ def check_pair(pair: Pair, known: frozenset[int], *, ignored: frozenset[int], me
     return max(ids - ignored, default=-1)
 
 
-def part_of(pairs: tuple[Pair, ...], fraction: float, seed: int) -> tuple[Pair, ...]:
-    """The fraction of the pairs that `seed` chooses, at least one, in their order on disk."""
-    count = max(1, round(len(pairs) * fraction))
-    chosen = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(seed))[:count]
-    return tuple(pairs[i] for i in sorted(chosen.tolist()))
+def part_of(split: tuple[T, ...], fraction: float, seed: int) -> tuple[T, ...]:
+    """The fraction of a split's pairs (or boxed images) that `seed` chooses, at least one, in their order on disk."""
+    count = max(1, round(len(split) * fraction))
+    chosen = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:count]
+    return tuple(split[i] for i in sorted(chosen.tolist()))
 
 
 def class_map(ids: dict[int, int]) -> np.ndarray:

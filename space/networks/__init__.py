@@ -5,6 +5,7 @@ A network is an `nn.Module` class with
   `tuple[int, ...]`, a slot's annotation (`Mixer`), a frozen dataclass, or a tuple of one (a repeat: `layer: tuple[Layer, ...]`);
 - `__init__(self, arch, classes, image_size, drop_path)`, image_size the (height, width) it is built for, drop_path the peak rate of
   stochastic depth; a network that has no use for one of the last two leaves it out;
+- `pixels`, where it reads images otherwise than normalised as usual: see `evaluators.loading.normalised`;
 - a static `widened(arch, factor) -> arch`: the same architecture with its channels scaled, the training proxy's.
 """
 

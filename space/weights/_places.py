@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-NUMBER = re.compile(r"(?<=stage)\d+|(?<=\.)\d+(?=\.|$)")
+NUMBER = re.compile(r"(?<=stage)\d+|(?<=dark)\d+(?=\.|$)|(?<=\.)\d+(?=\.|$)")
 Numbers = tuple[int, ...]
 
 

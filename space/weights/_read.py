@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -75,9 +76,13 @@ def _content(path: Path) -> Mapping[str, Any]:
 
 
 def _unpickled(path: Path) -> Any:
-    """Tensors and plain data only. Namespace is the arguments of a training script, as timm's puts them beside its weights. What
-    torch wrote before its version 1.6 is no zip file and cannot be mapped into memory."""
-    with torch.serialization.safe_globals([argparse.Namespace]):
+    """Tensors and plain data only. Namespace is the arguments of a training script, as timm's puts them beside its weights; YOLOX's
+    puts its best score there, a number of numpy. What torch wrote before its version 1.6 is no zip file and cannot be mapped into
+    memory."""
+    numbers = [type(np.dtype(name)) for name in ("float64", "float32", "int64")]
+    scalar = np.float64(0).__reduce__()[0]
+    allowed = [argparse.Namespace, np.dtype, *numbers, scalar, (scalar, "numpy.core.multiarray.scalar")]
+    with torch.serialization.safe_globals(allowed):
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
 
 

@@ -132,10 +132,10 @@ def shapes(ours: torch.Tensor, theirs: torch.Tensor | None) -> str:
 
 
 def padded_kernel(target: nn.Module, source: nn.Module) -> Adopted | None:
-    """A smaller kernel amid zeros: the same convolution, where both keep the map's size by padding with zeros."""
-    if type(target) is not nn.Conv2d or type(source) is not nn.Conv2d or not (keeps_size(target) and keeps_size(source)):
+    """A smaller kernel amid zeros: the same convolution, where both stand with their middle on a position and pad with zeros."""
+    if type(target) is not nn.Conv2d or type(source) is not nn.Conv2d or not (centred(target) and centred(source)):
         return None
-    alike = ("in_channels", "out_channels", "groups", "padding_mode")
+    alike = ("in_channels", "out_channels", "groups", "padding_mode", "stride")
     if any(getattr(target, name) != getattr(source, name) for name in alike) or own(target).keys() != own(source).keys():
         return None
     margins = [(big - small) // 2 for big, small in zip(target.kernel_size, source.kernel_size, strict=True)]
@@ -146,9 +146,9 @@ def padded_kernel(target: nn.Module, source: nn.Module) -> Adopted | None:
     return Adopted({**own(source), "weight": weight}, how)
 
 
-def keeps_size(conv: nn.Conv2d) -> bool:
+def centred(conv: nn.Conv2d) -> bool:
     middle = all(kernel % 2 and pad == kernel // 2 for kernel, pad in zip(conv.kernel_size, conv.padding, strict=False))
-    return middle and conv.stride == conv.dilation == (1, 1) and conv.padding_mode == "zeros"
+    return middle and conv.dilation == (1, 1) and conv.padding_mode == "zeros"
 
 
 def spelled(sides: Iterable[int]) -> str:

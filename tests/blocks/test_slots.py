@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from blocks.activation import ACTIVATION
+from blocks.conv import CONV
 from blocks.embed import EMBED
 from blocks.ffn import FFN
 from blocks.fusion import FUSION
@@ -22,7 +23,8 @@ DIM = 24
 SIZES = [(7, 9), (5, 4), (1, 3)]
 GELU = Option("gelu")
 CONTEXT = {
-    "activation": {},
+    "activation": {"inplace": False},
+    "conv": {"channels": 8, "dim": DIM, "stride": 2, "norm": Option("batchnorm"), "activation": Option("silu")},
     "mixer": {"dim": DIM, "grid": (7, 9), "activation": GELU},
     "kv": {"dim": DIM},
     "ffn": {"dim": DIM, "activation": GELU},
@@ -34,7 +36,8 @@ CONTEXT = {
     "head": {"dim": DIM, "classes": 4, "norm": Option("groupnorm")},
 }
 GRID_ONLY = {"spatial_fc", "random"}  # mixers that take maps of the context's grid alone
-SLOTS: dict[str, Slot] = {slot.kind: slot for slot in (ACTIVATION, MIXER, KV, FFN, NORM, EMBED, FUSION, JOIN, POSITION, HEAD)}
+EVERY = (ACTIVATION, CONV, MIXER, KV, FFN, NORM, EMBED, FUSION, JOIN, POSITION, HEAD)
+SLOTS: dict[str, Slot] = {slot.kind: slot for slot in EVERY}
 OPTIONS = [(kind, Option(name)) for kind, slot in SLOTS.items() for name in slot] + [
     ("mixer", Option("attention", {"heads": 3, "kv": Option("pool", {"size": 2}), "output": "identity"})),
     ("mixer", Option("attention", {"heads": 2, "kv": Option("pool_conv", {"size": 3})})),
@@ -48,6 +51,11 @@ OPTIONS = [(kind, Option(name)) for kind, slot in SLOTS.items() for name in slot
     ("mixer", Option("channel_attention", {"heads": 1, "local": "depthwise", "bias": "output"})),
     ("mixer", Option("deformable", {"heads": 3, "kernel": 5})),
     ("mixer", Option("inverted_residual", {"heads": 2, "size": 3, "expansion": 3, "kernel": 5})),
+    ("conv", Option("dense", {"kernel": 1, "groups": 4})),
+    ("conv", Option("depthwise", {"kernels": (3, 5, 7)})),
+    ("conv", Option("separable", {"kernels": (5, 3)})),
+    ("conv", Option("ghost", {"kernel": 5})),
+    ("norm", Option("batchnorm", {"eps": 1e-3, "momentum": 0.03})),
     ("ffn", Option("mix", {"ratio": 2, "kernels": (3, 5), "norm": Option("batchnorm")})),
     ("ffn", Option("mix", {"ratio": 1, "kernels": (3, 5, 7, 1, 3), "norm": Option("groupnorm")})),
 ]
@@ -61,7 +69,7 @@ def built(kind: str, option: Option) -> nn.Module:
 
 
 def given(kind: str, batch: int, size: tuple[int, int]) -> tuple[torch.Tensor | list[torch.Tensor], ...]:
-    channels = 5 if kind == "embed" else DIM
+    channels = CONTEXT[kind].get("channels", DIM)
     maps = [torch.randn(batch, channels, *size).contiguous(memory_format=torch.channels_last) for _ in range(3)]
     return (maps,) if kind == "fusion" else (maps[0], maps[1]) if kind == "join" else (maps[0],)
 
@@ -73,7 +81,7 @@ def check_shape(kind: str, batch: int, size: tuple[int, int], output: torch.Tens
     if kind == "head":
         assert output.shape == (batch, CONTEXT["head"]["classes"])
         return
-    expected = tuple((side - 1) // 2 + 1 for side in size) if kind == "embed" else size
+    expected = tuple((side - 1) // 2 + 1 for side in size) if kind in ("embed", "conv") else size
     assert output.shape == (batch, DIM, *expected)
     assert output.is_contiguous(memory_format=torch.channels_last)
 
@@ -157,6 +165,14 @@ def test_a_mixer_says_how_its_block_wraps_it(name):
         ("ffn", Option("mix", {"kernels": (3, 4)}), r"kernels are \[3, 4\]"),
         ("ffn", Option("mix", {"ratio": 0}), "ffn mix: ratio is 0, but must be at least 1"),
         ("ffn", Option("mlp", {"ratio": 0}), "ffn mlp: ratio is 0, but must be at least 1"),
+        ("conv", Option("dense", {"kernel": 2}), "conv dense: kernel is 2, but must be odd"),
+        ("conv", Option("dense", {"groups": 3}), "conv dense: 8 and 24 channels do not divide into 3 groups"),
+        ("conv", Option("dense", {"groups": 0}), "do not divide into 0 groups"),
+        ("conv", Option("depthwise", {"kernels": (3, 4)}), r"conv depthwise: kernels are \[3, 4\], but must be one or more odd"),
+        ("conv", Option("depthwise", {"kernels": ()}), r"conv depthwise: kernels are \[\]"),
+        ("conv", Option("depthwise", {"kernels": (3, 5, 7, 9, 11)}), "8 channels in 5 shares of 2 leave 0 for the last kernel"),
+        ("conv", Option("separable", {"kernels": (6,)}), r"kernels are \[6\]"),
+        ("conv", Option("ghost", {"kernel": 4}), "conv ghost: kernel is 4, but must be odd"),
         ("kv", Option("conv", {"reduction": 0}), "reduction is 0"),
         ("kv", Option("pool", {"size": 0}), "kv pool: size is 0"),
         ("kv", Option("pool_conv", {"size": 0}), "kv pool_conv: size is 0"),
@@ -189,3 +205,35 @@ def test_attention_equals_its_formula():
     mixed = (heads[0] @ heads[1].mT / (DIM // 2) ** 0.5).softmax(-1) @ heads[2]
     expected = attention.output(mixed.transpose(1, 2).flatten(2)).mT.unflatten(2, (3, 4))
     torch.testing.assert_close(attention(x), expected, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("depthwise", "8 channels cannot become 21"), ("ghost", "21 channels do not divide")]
+)
+def test_channels_that_a_convolution_cannot_make(name, message):
+    with pytest.raises(ValueError, match=message):
+        SLOTS["conv"].build(Option(name), channels=8, dim=21)
+
+
+@pytest.mark.parametrize("name", list(CONV))
+@pytest.mark.parametrize("stride", [1, 2, 4, 8])
+def test_a_convolution_divides_the_map_by_its_stride(name, stride):
+    module = SLOTS["conv"].build(Option(name), channels=4, dim=8, stride=stride).eval()
+    with torch.no_grad():
+        assert module(torch.randn(1, 4, 16, 33)).shape == (1, 8, 16 // stride, -(-33 // stride))
+
+
+@pytest.mark.parametrize("name", list(CONV))
+def test_every_norm_of_a_convolution_is_the_networks(name):
+    norm = Option("batchnorm", {"eps": 1e-3, "momentum": 0.03})
+    module = SLOTS["conv"].build(Option(name), **{**CONTEXT["conv"], "norm": norm})
+    found = [(layer.eps, layer.momentum) for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]
+    assert found
+    assert set(found) == {(1e-3, 0.03)}
+
+
+@pytest.mark.parametrize("name", list(ACTIVATION))
+def test_an_activation_in_place_gives_the_same(name):
+    x = torch.randn(4, 5)
+    inplace, plain = (ACTIVATION.build(Option(name), inplace=inplace) for inplace in (True, False))
+    torch.testing.assert_close(inplace(x.clone()), plain(x), rtol=0, atol=0)

@@ -26,7 +26,7 @@ OPTIONS = [(group, name) for group, registry in GROUPS.items() for name in regis
 
 @pytest.mark.parametrize(("group", "name"), OPTIONS)
 def test_every_registered_option_has_a_yaml_that_composes_to_it(group, name, tmp_path):
-    needs = [f"data.root={tmp_path}"] if group == "data" and name not in ("scenes", "garments") else []
+    needs = [f"data.root={tmp_path}"] if group == "data" and name not in ("scenes", "scene_boxes", "garments") else []
     with compose(["+space=segformer_b0", f"{group}={name}", *needs]) as conf:
         assert type(typed(conf[group])) is GROUPS[group][name]
 
@@ -228,10 +228,14 @@ def test_a_run_is_named_by_what_makes_it_another_search():
 
 def test_a_run_goes_on_only_under_its_own_configuration(tmp_path):
     begun = {"search": {"trials": 3, "seed": 0}, "launch": {"workers": 1}, "schedule": {"lr": 0.1}}
-    keep_conf(tmp_path, begun)
-    keep_conf(tmp_path, begun | {"search": {"trials": 9, "seed": 0}, "launch": {}})
+    defaults = {"schedule": {"lr": 0.5, "closing": 0.0}}
+    keep_conf(tmp_path, begun, defaults=defaults)
+    keep_conf(tmp_path, begun | {"search": {"trials": 9, "seed": 0}, "launch": {}}, defaults=defaults)
     with pytest.raises(ValueError, match=r"schedule\.lr: it began with 0\.1, now 0\.2\n.*run=<other name>"):
-        keep_conf(tmp_path, begun | {"schedule": {"lr": 0.2}})
+        keep_conf(tmp_path, begun | {"schedule": {"lr": 0.2}}, defaults=defaults)
+    with pytest.raises(ValueError, match=r"schedule\.closing: it began with 0\.0, now 0\.1"):
+        keep_conf(tmp_path, begun | {"schedule": {"lr": 0.1, "closing": 0.1}}, defaults=defaults)
+    keep_conf(tmp_path, begun | {"schedule": {"lr": 0.1, "closing": 0.0}}, defaults=defaults)  # a field of a later version
 
 
 def test_the_commands_of_the_readme_compose(tmp_path):

@@ -47,6 +47,7 @@ BY_HAND = {
     "params_m": (4 * 27 + 4 + 8 + 25) / 1e6,
     "macs_g": (CONV + ATTENTION + LINEAR) / 1e9,
     "macs_thop_g": (CONV + LINEAR + 4 * 256 + (16 + 1) * 16) / 1e9,
+    "flops_yolox_g": 2 * (CONV + 256 + LINEAR + 2 * 256) / 1e9,  # the convolution's bias is in it, the linear layer's is not
     "macs_fvcore_g": (CONV + ATTENTION + LINEAR + 2 * 256 + 256 + 4 * 5 * 256) / 1e9,
     "attention_macs_g": ATTENTION / 1e9,
     "pool_adds_g": 256 / 1e9,

@@ -2,8 +2,10 @@
 
 from functools import cache
 
-from config import compose, find_arch, load_space
-from space import Arch, Space
+import yaml
+
+from config import compose, conf_file, find_arch, load_space
+from space import Arch, Space, SpaceConf
 
 
 def arch(name: str) -> Arch:
@@ -14,3 +16,11 @@ def arch(name: str) -> Arch:
 def space(name: str) -> Space:
     with compose([f"+space={name}"]) as conf:
         return load_space(conf, name, [])
+
+
+@cache
+def yolox_space() -> Space:
+    """The space of conf/space/yolox.yaml alone, without the data and the schedule that it is searched with."""
+    written = yaml.safe_load(conf_file("space", "yolox").read_text())
+    del written["defaults"]
+    return Space.load(SpaceConf(**written), "yolox", find_arch, source="conf/space/yolox.yaml")

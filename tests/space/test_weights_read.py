@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -44,7 +45,7 @@ def test_a_checkpoint_becomes_an_architecture_and_its_weights(state, tmp_path):
 
 @pytest.mark.parametrize("wrapper", ["model", "state_dict", "model_ema", "state_dict_ema"])
 def test_wrappers_are_taken_off(wrapper, state, tmp_path):
-    beside = {"epoch": 3, "args": argparse.Namespace(lr=0.1), "optimizer": {"state": {}}}
+    beside = {"epoch": 3, "args": argparse.Namespace(lr=0.1), "optimizer": {"state": {}}, "best_ap": np.float64(0.3)}
     for prefix in ("", "module.", "_orig_mod.", "module._orig_mod."):
         inner = {f"{prefix}{name}": tensor for name, tensor in state.items()}
         weights = read(saved({**beside, wrapper: inner}, tmp_path / "checkpoint.pth"))

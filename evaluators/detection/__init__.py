@@ -1,0 +1,1 @@
+"""The mathematics of box detection as pure functions: cells and decoding, assignment, losses, predictions, average precision."""
