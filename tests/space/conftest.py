@@ -9,22 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
-import torch
 from torch import nn
 
 from registry import Option, Slot
 from space import NETWORKS, Arch, Space, SpaceConf
 
 sys.path.insert(0, str(Path(__file__).parent))  # named.py
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """For tests that compare two implementations to rounding."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 KV = Slot("toy kv")

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from space import Arch, build
-from space.weights import read
+from space.weights import SOURCES, read
 
 SIZE = 32
 
@@ -101,7 +101,7 @@ def test_no_state_dict(tmp_path):
 
 def test_of_no_known_source(tmp_path):
     state = {f"layer{i}.weight": torch.zeros(1) for i in range(5)}
-    known = "huggingface_segformer, paredown, sailsg_poolformer, timm_metaformer, timm_vit"
+    known = ", ".join(SOURCES)
     shown = "'layer0.weight', 'layer1.weight', 'layer2.weight'"
     with pytest.raises(ValueError, match=f"of no known source; known: {known}; it begins with the entries {shown}$"):
         read(saved({"state_dict": state}, tmp_path / "resnet.pth"))

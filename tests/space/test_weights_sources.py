@@ -23,9 +23,6 @@ VITS = {
 }
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def unlike_the_start(network: nn.Module) -> nn.Module:
     """Every parameter away from its initial value, so that none can be mistaken for another."""
     torch.manual_seed(0)

@@ -15,9 +15,6 @@ SIZE = (64, 64)
 CLASSES = 5
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def metaformer(stage: dict[str, Any] | None = None, **changes: Any) -> Arch:
     """Four small stages, alike but for their widths; `stage` changes each of them."""
     alike = {"depth": 2, "mixer": "pool", "ffn": {"name": "mlp", "ratio": 2}, **(stage or {})}

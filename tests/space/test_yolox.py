@@ -16,7 +16,6 @@ from space.arch import structure
 from space.networks.yolox import Focus, Spp, Yolox
 from space.schema import name_of
 
-pytestmark = pytest.mark.usefixtures("one_thread")  # small maps: more threads wait for each other
 NAMED = ["yolox_nano", "yolox_tiny", "yolox_s", "yolox_m", "yolox_l", "yolox_x", "team_dw", "team_mix", "team_fpn", "team_final"]
 SMALL = ["yolox_nano", "yolox_tiny", "team_dw", "team_mix", "team_fpn", "team_final"]
 SILU = Option("silu")

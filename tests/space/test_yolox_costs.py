@@ -18,7 +18,6 @@ from torch import nn
 from evaluators.cost import COUNTERS, measure_cost
 from space import Arch, build
 
-pytestmark = pytest.mark.usefixtures("one_thread")  # small maps: more threads wait for each other
 FIGURES = json.loads((Path(__file__).parent / "yolox_figures.json").read_text())
 NANO = arch("yolox_nano")
 PRESETS = {

@@ -29,8 +29,6 @@ CSPS = {"backbone.C3_p4": 8, "backbone.C3_p3": 4, "backbone.C3_n3": 8, "backbone
 Shapes = dict[str, tuple[int, ...]]
 State = Mapping[str, Tensor]
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def cba(at: str, i: int, o: int, k: int = 1, groups: int = 1) -> Shapes:
     norms = {f"{at}.bn.{name}": (o,) for name in ("weight", "bias", "running_mean", "running_var")}

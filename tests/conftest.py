@@ -1,0 +1,10 @@
+"""For all tests."""
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """The networks here are small: several threads would wait for each other, and would add up in another order each time."""
+    torch.set_num_threads(1)
