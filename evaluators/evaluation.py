@@ -22,7 +22,7 @@ from evaluators.inherit import LEFT, PARENT, digest, inherit, leave, weights_of
 from evaluators.train import TrialFailed, seeded, train
 from evaluators.turns import DeviceTurns
 from registry import import_plugins
-from space import Arch, build
+from space import Arch, build, build_measured
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class Evaluation:
             measurements = dict(bench.costs.measure(job.arch, input_size=self.input_size, classes=self.data.classes))
         if not self._excess(job.arch, measurements):
             with bench.latency_turns.training_step():
-                candidate = build(job.arch, self.data.classes, image_size=self.input_size)
+                candidate = build_measured(job.arch, self.data.classes, image_size=self.input_size)
             with bench.latency_turns.measuring():
                 measurements |= self.latency.measure(candidate, bench.baseline, self.input_size)
         whole = kept.with_suffix(".part")
@@ -176,7 +176,7 @@ class Workbench:
         self.turns = DeviceTurns(self.device)
         self.latency_turns = DeviceTurns(conf.latency.resolved_device)
         self.costs = CostCache(conf.cache / "costs.jsonl", plugins=conf.plugins)
-        self._baseline = functools.partial(build, conf.baseline, conf.data.classes, image_size=conf.input_size)
+        self._baseline = functools.partial(build_measured, conf.baseline, conf.data.classes, image_size=conf.input_size)
 
     @functools.cached_property
     def baseline(self) -> nn.Module:

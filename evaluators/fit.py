@@ -10,6 +10,7 @@ from torchvision import tv_tensors
 from evaluators.boxes import Boxes
 from evaluators.loading import normalised
 from evaluators.optimizer import make_optimizer
+from evaluators.points import Points
 from evaluators.schedule import Schedule
 from evaluators.task import Task
 
@@ -20,10 +21,16 @@ def one_box(size: int) -> Boxes:
     return Boxes.collate([target], (size, size))
 
 
+def one_point(size: int) -> Points:
+    point = tv_tensors.KeyPoints([[size / 2, size / 2]], canvas_size=(size, size))
+    return Points.collate([{"points": point}], (size, size))
+
+
 BLANK: dict[str, Callable[[int], Any]] = {
     "label": lambda size: torch.zeros(1, dtype=torch.int64),
     "mask": lambda size: torch.zeros(1, size, size, dtype=torch.uint8),
     "boxes": one_box,
+    "points": one_point,
 }
 """A target of each kind that `Samples` describes, for a batch of one; data of another kind are not tried."""
 

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, default_collate
 from evaluators.augmentation import IMAGENET_MEAN, IMAGENET_STD, Augmented
 from evaluators.boxes import Boxes
 from evaluators.data import Samples
+from evaluators.points import Points
 from evaluators.random_state import derived
 from evaluators.schedule import Schedule
 
@@ -51,7 +52,8 @@ def collate(items: list[tuple[torch.Tensor, Any]]) -> tuple[torch.Tensor, Any]:
         return default_collate(items)
     images, targets = zip(*items, strict=True)
     batch = torch.stack(images)
-    return batch, Boxes.collate(targets, (batch.shape[2], batch.shape[3]))
+    kind = Boxes if "boxes" in targets[0] else Points
+    return batch, kind.collate(targets, (batch.shape[2], batch.shape[3]))
 
 
 def normalised(images: torch.Tensor, device: torch.device, network: nn.Module) -> torch.Tensor:

@@ -11,8 +11,8 @@ from torch import nn
 from evaluators.schedule import Schedule
 
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
-DECODER = "decoder"
-"""The submodule whose learning rate `decoder_lr_factor` multiplies, in every network that has one."""
+FACTORS = {"decoder": "decoder_lr_factor", "backbone": "backbone_lr_factor"}
+"""Submodules with a learning rate of their own, in every network that has one of them, and the schedule's field that says it."""
 
 
 def make_optimizer(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
@@ -27,7 +27,7 @@ def make_optimizer(network: nn.Module, schedule: Schedule) -> torch.optim.Optimi
 
 
 def parameter_groups(network: nn.Module, schedule: Schedule) -> list[dict[str, Any]]:
-    """Up to four groups: encoder or decoder (its own learning rate), decayed or not.
+    """The parameters by the part of the network (the parts of `FACTORS` have learning rates of their own) and by weight decay.
 
     Never decayed are the parameters of normalisation layers, those of modules that say `undecayed = True` (position tables), those
     that the network names in `undecayed_parameters` (class tokens) as far as it has them, and all with fewer than two axes (biases,
@@ -37,23 +37,20 @@ def parameter_groups(network: nn.Module, schedule: Schedule) -> list[dict[str, A
     own = dict(network.named_parameters())
     named = [own[name] for name in getattr(network, "undecayed_parameters", ()) if name in own]  # a choice may leave one out
     undecayed = {id(p) for p in [*named, *(p for module in spared for p in module.parameters(recurse=False))]}
-    members: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    factors = {part: getattr(schedule, field) for part, field in FACTORS.items()}
+    members: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in own.items():
         if parameter.requires_grad:
-            place = (name.split(".")[0] == DECODER, parameter.ndim > 1 and id(parameter) not in undecayed)
+            place = (factors.get(name.split(".")[0], 1.0), parameter.ndim > 1 and id(parameter) not in undecayed)
             members.setdefault(place, []).append(parameter)
-    if schedule.decoder_lr_factor != 1 and not any(decoder for decoder, _ in members):
-        raise ValueError(
-            f"schedule.decoder_lr_factor: {schedule.decoder_lr_factor}, but "
-            f"{type(network).__name__} has no submodule '{DECODER}'; set it to 1"
-        )
+    for part, factor in factors.items():
+        if factor != 1 and not any(name.startswith(f"{part}.") for name in own):
+            raise ValueError(
+                f"schedule.{FACTORS[part]}: {factor}, but {type(network).__name__} has no submodule '{part}'; set it to 1"
+            )
     return [
-        {
-            "params": parameters,
-            "lr": schedule.lr * (schedule.decoder_lr_factor if decoder else 1),
-            "weight_decay": schedule.weight_decay if decayed else 0.0,
-        }
-        for (decoder, decayed), parameters in members.items()
+        {"params": parameters, "lr": schedule.lr * factor, "weight_decay": schedule.weight_decay if decayed else 0.0}
+        for (factor, decayed), parameters in members.items()
     ]
 
 

@@ -17,12 +17,14 @@ BOUNDS = {
     "image_size": (1, math.inf),
     "batch_size": (1, math.inf),
     "decoder_lr_factor": (0, math.inf),
+    "backbone_lr_factor": (0, math.inf),
     "weight_decay": (0, math.inf),
     "lr_power": (0, math.inf),
     "min_lr": (0, math.inf),
     "warmup_steps": (0, math.inf),
     "warmup_part": (0, 0.5),
     "warmup_power": (1, 4),
+    "opening": (0, 0.9),
     "closing": (0, 0.9),
     "clip_norm": (0, math.inf),
     "ema": (0, 0.999999),
@@ -64,6 +66,7 @@ class Schedule:
     optimizer: str = "adamw"
     lr: float = 1e-3
     decoder_lr_factor: float = 1.0
+    backbone_lr_factor: float = 1.0
     weight_decay: float = 0.01
     lr_schedule: str = "poly"
     lr_power: float = 1.0
@@ -71,6 +74,7 @@ class Schedule:
     warmup_steps: int = 0
     warmup_part: float = 0.0  # or this part of all steps, where that is more
     warmup_power: float = 1.0  # of the warm-up's rise: 1 is a line, 2 the parabola of detectors
+    opening: float = 0.0  # part of the epochs, at the start, at least one, that have the task's opening loss
     closing: float = 0.0  # part of the epochs, at the end, at least one: rate at its floor, no mosaic, the task's closing loss
     clip_norm: float = 0.0
     drop_path: float = 0.0  # stochastic depth of the last block; it rises linearly from 0 at the first
@@ -109,6 +113,10 @@ class Schedule:
     def epochs(self, rung: int) -> int:
         """Epochs trained by the end of a rung; rung 0 trains nothing."""
         return self.rungs[rung - 1] if rung else 0
+
+    def opens(self, epoch: int) -> bool:
+        """Whether an epoch, from 0, is one of the opening ones."""
+        return bool(self.opening) and epoch < max(1, round(self.opening * self.rungs[-1]))
 
     def closes(self, epoch: int) -> bool:
         """Whether an epoch, from 0, is one of the closing ones."""

@@ -169,7 +169,8 @@ class Training:
         self.network.train()
         torch.manual_seed(derived(self.seed, "noise", epoch))  # dropout and drop path
         batches = training_batches(self.samples, self.schedule, seed=self.seed, epoch=epoch)
-        task = getattr(self.task, "closing", self.task) if self.schedule.closes(epoch) else self.task
+        phase = "opening" if self.schedule.opens(epoch) else "closing" if self.schedule.closes(epoch) else ""
+        task = getattr(self.task, phase, self.task) if phase else self.task
         total = 0.0
         for step in range(epoch * self.steps, (epoch + 1) * self.steps):
             with self.step_turn():

@@ -1,6 +1,6 @@
 """Search spaces: architectures with holes (template, rules, size), one architecture (Arch), and the networks they describe."""
 
-from space.arch import Arch, build
+from space.arch import Arch, build, build_measured
 from space.lint import LintReport, lint
 from space.members import Change, Space, SpaceConf
 from space.networks import NETWORKS
@@ -8,4 +8,17 @@ from space.rules import RuleError
 from space.size import Size
 from space.template import Hole
 
-__all__ = ["NETWORKS", "Arch", "Change", "Hole", "LintReport", "RuleError", "Size", "Space", "SpaceConf", "build", "lint"]
+__all__ = [
+    "NETWORKS",
+    "Arch",
+    "Change",
+    "Hole",
+    "LintReport",
+    "RuleError",
+    "Size",
+    "Space",
+    "SpaceConf",
+    "build",
+    "build_measured",
+    "lint",
+]

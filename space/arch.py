@@ -105,3 +105,10 @@ def build(
     typed = structure(arch.network).construct(arch.arch)
     context = {"image_size": tuple(image_size), "drop_path": drop_path}
     return network(typed if width == 1.0 else network.widened(typed, width), classes, **named_by(network, context))
+
+
+def build_measured(arch: Arch, classes: int, *, image_size: tuple[int, int]) -> nn.Module:
+    """The network as its cost and latency are taken. One whose work depends on what it sees says by `for_measuring()` what stands
+    for its use; fresh weights would leave that to chance."""
+    network = build(arch, classes, image_size=image_size)
+    return network.for_measuring() if hasattr(network, "for_measuring") else network

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from registry import Registry, import_siblings
-from space import Arch, build
+from space import Arch, build_measured
 
 COUNTERS: Registry[Callable[[nn.Module, torch.Tensor], float | None]] = Registry("cost")
 
@@ -21,7 +21,7 @@ def measure_cost(
     """Every counter's reading (or those in `names`) for one image of `input_size` (height, width).
     Units end the names: m 1e6, g 1e9, mb 1e6 bytes."""
     with torch.device("meta"):
-        model = build(arch, classes, image_size=tuple(input_size)).eval()
+        model = build_measured(arch, classes, image_size=tuple(input_size)).eval()
         image = torch.empty(1, 3, *input_size)
     with torch.no_grad():
         return {name: COUNTERS[name](model, image) for name in names or COUNTERS}

@@ -15,7 +15,8 @@ class Samples(Protocol):
     An item is (image, target): the image (3, H, W) uint8 RGB as a `tv_tensors.Image`. A target of kind 'mask' is a
     `tv_tensors.Mask` (H, W) uint8 of class ids, 255 = not scored; one of kind 'label' an int, which collates to (B,) int64; one of
     kind 'boxes' a dict that collates to `evaluators.boxes.Boxes`: boxes, `tv_tensors.BoundingBoxes` (N, 4) float32 XYXY in pixels
-    of the image; labels (N,) int64; ignored (N,) bool; scale, pixels of the image per pixel of the file it comes from.
+    of the image; labels (N,) int64; ignored (N,) bool; scale, pixels of the image per pixel of the file it comes from. One
+    of kind 'points' a dict that collates to `evaluators.points.Points`: points, `tv_tensors.KeyPoints` (N, 2) float32 x, y.
     `uniform`: all items have one size and fit one batch.
     """
 
@@ -27,8 +28,8 @@ class Samples(Protocol):
 
 
 class Data(Protocol):
-    """What the evaluators need of a data set. `target` names the kind of truth ('mask', 'label', 'boxes'); a task says which it
-    reads."""
+    """What the evaluators need of a data set. `target` names the kind of truth ('mask', 'label', 'boxes', 'points'); a task says
+    which it reads."""
 
     target: ClassVar[str]
 

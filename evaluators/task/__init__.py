@@ -22,7 +22,7 @@ class Scorer(Protocol):
 
 class Task(Protocol):
     """`metrics` names what a rung measures, each with the direction that is better. `target` is the kind of truth it reads. A task
-    whose loss changes in a schedule's closing epochs has an attribute `closing`, the task with that loss."""
+    with another loss in a schedule's opening or closing epochs has an attribute `opening` or `closing`, the task with that loss."""
 
     metrics: ClassVar[Mapping[str, Literal["min", "max"]]]
     target: ClassVar[str]

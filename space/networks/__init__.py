@@ -6,6 +6,7 @@ A network is an `nn.Module` class with
 - `__init__(self, arch, classes, image_size, drop_path)`, image_size the (height, width) it is built for, drop_path the peak rate of
   stochastic depth; a network that has no use for one of the last two leaves it out;
 - `pixels`, where it reads images otherwise than normalised as usual: see `evaluators.loading.normalised`;
+- `for_measuring()`, where its work depends on the image: returns the network in the state whose cost and latency stand for its use;
 - a static `widened(arch, factor) -> arch`: the same architecture with its channels scaled, the training proxy's.
 """
 
