@@ -19,6 +19,7 @@ from rich.table import Table
 from scipy.stats import f_oneway
 
 from config import compose, load_space, typed
+from evaluators.data import Data
 from evaluators.task import Task
 from report.figures import figure
 from search.records import read
@@ -45,7 +46,7 @@ def main() -> None:
     search = ["search=archs", f"search.archs=[{listed}]", f"search.seeds=[{seeds}]", "search.keep=false", "run=calibration"]
     quick = ["latency.max_s=1", "latency.min_pairs=2", "latency.warmup_s=0"]  # accuracy is the question here
     subprocess.run([sys.executable, "run_search.py", *overrides, *search, *quick], cwd=ROOT, check=True)
-    show(folder, [*names, *(file.stem for file in files)], next(iter(task.metrics)), chance(task, data, schedule.image_size))
+    show(folder, [*names, *(file.stem for file in files)], next(iter(task.metrics)), ignorant(task, data, schedule.image_size))
 
 
 def write_members(space: Space, count: int, folder: Path) -> list[Path]:
@@ -57,18 +58,23 @@ def write_members(space: Space, count: int, folder: Path) -> list[Path]:
     return files
 
 
-def chance(task: Task, data: object, size: int) -> float:
-    """The task's first metric of a network that answers the most frequent class everywhere."""
+def ignorant(task: Task, data: Data, size: int) -> tuple[str, float]:
+    """An answer that needs no look at the image, and what the task's first metric makes of it."""
     samples = data.val_set(size)
-    scorer = task.scorer(data.classes, torch.device("cpu"))
-    targets = torch.stack([torch.as_tensor(samples[index][1]) for index in range(len(samples))])
-    logits = torch.zeros(len(samples), data.classes, *(1 for _ in targets.shape[1:]))
-    logits[:, targets.flatten().bincount().argmax()] = 1
-    scorer.update(logits, targets)
-    return scorer.compute()[next(iter(task.metrics))]
+    targets = [samples[index][1] for index in range(len(samples))]
+    if task.target == "boxes":
+        return "no box anywhere", 0.0
+    if task.target == "points":
+        counts = torch.tensor([float(len(target["points"])) for target in targets])
+        return "the median count everywhere", (counts - counts.median()).abs().mean().item()
+    scorer, truth = task.scorer(data.classes, torch.device("cpu")), torch.stack([torch.as_tensor(target) for target in targets])
+    logits = torch.zeros(len(samples), data.classes, *(1 for _ in truth.shape[1:]))
+    logits[:, truth.flatten().bincount().argmax()] = 1
+    scorer.update(logits, truth)
+    return "the most frequent class everywhere", scorer.compute()[next(iter(task.metrics))]
 
 
-def show(folder: Path, names: list[str], metric: str, by_chance: float) -> None:
+def show(folder: Path, names: list[str], metric: str, blind: tuple[str, float]) -> None:
     rows = [(record.proposal.arch.id, record.measurements[metric]) for record in read(folder) if record.ok]
     trainings = pd.DataFrame(rows, columns=["arch", metric]).groupby("arch", sort=False)[metric]
     by = trainings.agg(["mean", "std", "min", "max"])
@@ -77,7 +83,7 @@ def show(folder: Path, names: list[str], metric: str, by_chance: float) -> None:
         table.add_row(name, *(f"{row[key]:.3f}" for key in ("mean", "std", "min", "max")))
     within, between = (by["std"] ** 2).mean() ** 0.5, by["mean"].std()
     table.caption = (
-        f"the most frequent class everywhere: {by_chance:.3f}; sd within (over seeds) {within:.3f}, "
+        f"{blind[0]}: {blind[1]:.3f}; sd within (over seeds) {within:.3f}, "
         f"between architectures {between:.3f}, ratio {between / within:.1f}; "
         f"were all equal, means would differ as much with probability {f_oneway(*(of for _, of in trainings)).pvalue:.1g} (F test)"
     )

@@ -36,3 +36,13 @@ class AttentionLayers(nn.Module):
 
     def extra_repr(self) -> str:
         return f"heads={self.heads}"
+
+    def read(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Attention whose queries, keys and values are made from different tokens, as where positions are added to the first two:
+        (B, N, C), (B, M, C) twice -> (B, N, C). `mask`: see `attend`."""
+        of_key, of_value = self.key_value.weight.chunk(2)
+        key_bias, value_bias = (None, None) if self.key_value.bias is None else self.key_value.bias.chunk(2)
+        key, value = F.linear(key, of_key, key_bias), F.linear(value, of_value, value_bias)
+        return self.output(attend(self.query(query), key, value, heads=self.heads, mask=mask))

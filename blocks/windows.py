@@ -37,6 +37,17 @@ def real(grid: Sequence[int], window: Sequence[int], device: torch.device) -> to
     return partition(torch.ones(1, *grid, 1, dtype=torch.bool, device=device), window).squeeze(2)
 
 
+def readable(part: Sequence[int], grid: Sequence[int], window: Sequence[int], device: torch.device) -> torch.Tensor | None:
+    """`real` for a map of `grid` of which only `part`, (height, width) at the top left, is real and the rest padding itself.
+    Windows of nothing but padding are all True: attention in them has no meaning, but stays finite."""
+    if tuple(part) == tuple(grid):
+        return real(grid, window, device)
+    positions = torch.zeros(1, *grid, 1, dtype=torch.bool, device=device)
+    positions[:, : part[0], : part[1]] = True
+    tokens = partition(positions, window).squeeze(2)
+    return tokens | ~tokens.any(1, keepdim=True)
+
+
 def attend_in_windows(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, heads: int, window: Sequence[int]
 ) -> torch.Tensor:

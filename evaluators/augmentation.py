@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
+from evaluators.crops import Crops, HorizontalFlip
 from evaluators.data import Data, Samples
 from evaluators.mosaic import Mosaic
 from evaluators.random_state import derived, seeded_cpu
@@ -89,8 +90,9 @@ class Augmented:
     """A training split whose items are augmented, item i of an epoch always alike: the draws follow from (seed, epoch, i) only.
 
     In order: a crop of part of the area, brought to the schedule's size, or scale and crop to it (skipped where samples have that
-    size and both are [1, 1]); images with boxes are letterboxed or put together in a mosaic instead; horizontal flip, RandAugment
-    (arXiv 1909.13719), colour jitter, erasing. Vertical flips are left out: scenes have an up and a down.
+    size and both are [1, 1]); images with boxes are letterboxed or put together in a mosaic instead, those with points cut as
+    `Crops` does; horizontal flip, RandAugment (arXiv 1909.13719), colour jitter, erasing. Vertical flips are left out: scenes have
+    an up and a down.
     """
 
     samples: Samples
@@ -107,19 +109,23 @@ class Augmented:
 
     @cached_property
     def _source(self) -> Samples:
-        """The split itself; of boxes, brought to one size or put together in fours."""
-        boxes = isinstance(self.samples[0][1], dict)
-        return Mosaic(self.samples, self.schedule, self.schedule.closes(self.epoch)) if boxes else self.samples
+        """The split itself; of boxes, brought to one size or put together in fours; of points, crops of one size."""
+        target = self.samples[0][1]
+        if not isinstance(target, dict):
+            return self.samples
+        if "boxes" in target:
+            return Mosaic(self.samples, self.schedule, self.schedule.closes(self.epoch))
+        return Crops(self.samples, self.schedule)
 
     @cached_property
     def _transform(self) -> v2.Transform:
         recipe, steps = self.schedule, []
         if list(recipe.area) != [1.0, 1.0]:
             steps.append(v2.RandomResizedCrop(recipe.image_size, scale=tuple(recipe.area)))
-        elif not self._source.uniform or list(recipe.scale) != [1.0, 1.0]:
+        elif not self._source.uniform or (self._source is self.samples and list(recipe.scale) != [1.0, 1.0]):
             steps.append(ScaleCrop(recipe.image_size, tuple(recipe.scale)))
         if recipe.flip:
-            steps.append(v2.RandomHorizontalFlip(recipe.flip))
+            steps.append(HorizontalFlip(recipe.flip))
         if recipe.randaugment:
             steps.append(randaugment(recipe.randaugment))
         if recipe.jitter:

@@ -134,6 +134,7 @@ class Evaluation:
         found = readable(kept)
         if found is not None:
             return found, self._excess(job.arch, found)
+        self._check_member(job.arch)
         with bench.turns.training_step():  # counting keeps a CPU busy too
             measurements = dict(bench.costs.measure(job.arch, input_size=self.input_size, classes=self.data.classes))
         if not self._excess(job.arch, measurements):
@@ -148,6 +149,15 @@ class Evaluation:
             os.fsync(file.fileno())  # else a power cut could leave the name without the content
         whole.replace(kept)
         return measurements, self._excess(job.arch, measurements)
+
+    def _check_member(self, arch: Arch) -> None:
+        """TrialFailed where the network cannot be built as deployed or as trained, as with an even kernel in a narrowed space."""
+        try:
+            with torch.device("meta"):
+                build(arch, self.data.classes, image_size=self.input_size)
+                self.trainee(arch)
+        except ValueError as error:
+            raise TrialFailed("unbuildable", str(error)) from None
 
     def _excess(self, arch: Arch, measurements: Measurements) -> str:
         """The first limit that is exceeded, and by how much. None holds for the baseline: all others are compared with it."""

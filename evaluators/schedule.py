@@ -124,7 +124,8 @@ class Schedule:
 
     @property
     def closing_epochs(self) -> int:
-        return max(1, round(self.closing * self.rungs[-1])) if self.closing else 0
+        """How many close the training; a single epoch never does."""
+        return min(max(1, round(self.closing * self.rungs[-1])), self.rungs[-1] - 1) if self.closing else 0
 
     def thread_count(self) -> int:
         """Threads of a training step on a CPU: `threads`, or all cores that this process may use."""
@@ -150,6 +151,13 @@ class Schedule:
         for name, (low, high) in BOUNDS.items():
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"schedule.{name}: {getattr(self, name)}; expected {low} to {high}")
+        if self.warmup_part + self.closing >= 1 or self.opening + self.closing > 1:
+            raise ValueError(
+                f"schedule.closing: {self.closing} of the epochs beside warmup_part {self.warmup_part} and opening {self.opening}; "
+                "expected parts that leave some of the training between them"
+            )
+        if self.min_lr > self.lr:
+            raise ValueError(f"schedule.min_lr: {self.min_lr}; expected at most lr, {self.lr}, from which it falls")
         for name in ("sample_fraction", "width", "lr"):
             if not 0 < getattr(self, name) < math.inf or (name == "sample_fraction" and self.sample_fraction > 1):
                 raise ValueError(

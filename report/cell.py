@@ -2,20 +2,26 @@
 
 from report.figures import figure, percent, signed
 from report.front import Comparison, Network, points_gain
+from report.verdict import difference, spans_one, tone
 
 
 def cell(name: str, network: Network, comparison: Comparison) -> dict[str, str]:
     """One figure of a network: the value, its change against the baseline, whether that is good, and how sure the value is."""
-    known, change = figure(name), network.gains.get(name)
-    points = points_gain(name, network, comparison.baseline)
-    told = percent(change) if points is None else f"{signed(points, 'points')} ({percent(change)})"
-    good = change is not None and (change < 0) == (known.better == "min")
     return {
-        "value": known.text(network.measurements.get(name)),
-        "change": told if change is not None else "",
-        "tone": "" if change is None or abs(change) < 0.05 else "good" if good else "bad",
+        "value": figure(name).text(network.measurements.get(name)),
+        "change": change_text(name, network, comparison),
+        "tone": tone(name, network, comparison),
         "sure": certainty(name, network),
     }
+
+
+def change_text(name: str, network: Network, comparison: Comparison) -> str:
+    """`-4.0 %`, of a share `+2.0 points (+6.7 %)`; '' where there is nothing to compare, or the baseline has 0."""
+    if difference(name, network, comparison) is None:
+        return ""
+    points, change = points_gain(name, network, comparison.baseline), network.gains.get(name)
+    relative = percent(change) if change is not None else ""
+    return relative if points is None else f"{signed(points, 'points')} ({relative})" if relative else signed(points, "points")
 
 
 def certainty(name: str, network: Network) -> str:
@@ -27,4 +33,12 @@ def certainty(name: str, network: Network) -> str:
         return ""
     sure = f"{level:.0%} interval" if isinstance(level, int | float) else "interval"
     span = f"{figure(name).number(low)} to {figure(name).text(high)}"
-    return f"{sure}: {span}; the change is that of the ratio read in turns with the baseline"
+    return f"{sure}: {span}; the change is that of the ratio read in turns with the baseline{_ratio(network)}"
+
+
+def _ratio(network: Network) -> str:
+    low, high = (network.measurements.get(key) for key in ("latency_ratio_low", "latency_ratio_high"))
+    if not isinstance(low, int | float) or not isinstance(high, int | float):
+        return ""
+    unsure = ", so neither faster nor slower is known" if spans_one(network) else ""
+    return f", {percent((low - 1) * 100)} to {percent((high - 1) * 100)}{unsure}"

@@ -13,7 +13,7 @@ from report.changes import Change, changes
 from report.figures import figure
 from report.run import Run, Trial
 from search.objectives import Objective, point
-from search.pareto import dominates, ranks
+from search.pareto import ranks
 from space import Arch
 
 INTERVAL = ("latency_low_ms", "latency_high_ms", "latency_level")
@@ -55,11 +55,9 @@ class Comparison:
     def front(self) -> tuple[Network, ...]:
         return tuple(sorted((n for n in self.networks if n.rank is not None), key=lambda n: n.rank or 0))
 
-    def better(self) -> tuple[Network, ...]:
-        """Members of the front that are nowhere worse than the baseline and somewhere better."""
-        own = point(self.baseline.measurements, self.goals) if self.baseline else None
-        reached = [(network, point(network.measurements, self.goals)) for network in self.front]
-        return tuple(network for network, at in reached if own is not None and at is not None and dominates(at, own))
+    def better(self, name: str) -> str:
+        """Which way measurement `name` is better, min or max: as the run's objectives say, else as such figures are read."""
+        return next((goal.direction for goal in self.goals if goal.name == name), figure(name).better)
 
 
 def compare(run: Run) -> Comparison:
@@ -107,7 +105,7 @@ def averaged(trials: Sequence[Trial]) -> tuple[dict[str, float | int | str | Non
 
 def gain(name: str, value: object, reference: Measurements, measurements: Measurements) -> float | None:
     """Change in percent. Latency's comes from the ratio read in turns with the baseline, where there is one: drift is not in it."""
-    if name == "latency_ms" and isinstance(ratio := measurements.get("latency_ratio"), int | float):
+    if name in ("latency_ms", "latency_ratio") and isinstance(ratio := measurements.get("latency_ratio"), int | float):
         return (ratio - 1) * 100
     base = reference.get(name) if figure(name).compared else None
     if not isinstance(value, int | float) or not isinstance(base, int | float) or not base:

@@ -1,11 +1,13 @@
 """The result in two or three cards: what a reader should take away first."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from report.cell import cell
 from report.figures import figure
 from report.front import Comparison, Network
+from report.verdict import TIMED, difference, gained, tone, unlearned
+from search.objectives import Objective
 
 
 @dataclass(frozen=True)
@@ -19,22 +21,36 @@ class Headline:
 
 
 def headlines(comparison: Comparison, names: Mapping[str, str]) -> tuple[Headline, ...]:
-    """Better than the baseline in everything (the largest gain in the last objective), then the best of each objective."""
+    """Better than the baseline in everything, or no worse anywhere, then the best of each objective. Of objectives that nothing was
+    learned in, and of a latency that may as well be the baseline's, nothing is claimed."""
     baseline = comparison.baseline
     if baseline is None or not comparison.front:
         return ()
-    last = comparison.goals[-1]
     chosen: dict[str, tuple[str, Network]] = {}
-    better = [network for network in comparison.better() if network.arch.id != baseline.arch.id]
-    if better:
-        title = "Better in every objective" if len(comparison.goals) > 1 else "Better than the baseline"
-        best = min(better, key=lambda n: last.sign * (n.gains.get(last.name) or 0))
-        chosen[best.arch.id] = (title, best)
+    if (best := _leader(comparison)) is not None:
+        chosen[best.arch.id] = (_lead(gained(best, comparison), comparison), best)
     for goal in comparison.goals:
         best = min(comparison.front, key=lambda n, goal=goal: goal.sign * (goal.value(n.measurements) or 0))
-        title = f"{'Highest' if goal.direction == 'max' else 'Lowest'} {_inside(figure(goal.name).label)}"
-        chosen.setdefault(best.arch.id, (title, best))
+        slower = best.arch.id != baseline.arch.id and tone(goal.name, best, comparison) != "good"
+        if goal.name not in unlearned(comparison) and not (goal.name in TIMED and slower):
+            title = f"{'Highest' if goal.direction == 'max' else 'Lowest'} {_inside(figure(goal.name).label)}"
+            chosen.setdefault(best.arch.id, (title, best))
     return tuple(Headline(title, names.get(n.arch.id, n.id8), n, _claims(n, comparison)) for title, n in chosen.values())
+
+
+def _leader(comparison: Comparison) -> Network | None:
+    """Of the networks that beat the baseline in most objectives and lose in none: the largest gain in the last objective."""
+    last = comparison.goals[-1]
+    better = [network for network in comparison.front if gained(network, comparison)]
+    gain = {n.arch.id: last.sign * (difference(last.name, n, comparison) or 0) for n in better}
+    return min(better, key=lambda n: (-len(gained(n, comparison)), gain[n.arch.id]), default=None)
+
+
+def _lead(goals: Sequence[Objective], comparison: Comparison) -> str:
+    if len(goals) == len(comparison.goals):
+        return "Better in every objective" if len(goals) > 1 else "Better than the baseline"
+    told = [f"{'higher' if goal.direction == 'max' else 'lower'} {_inside(figure(goal.name).label)}" for goal in goals]
+    return f"No worse anywhere, {' and '.join(told)}"
 
 
 def _inside(label: str) -> str:

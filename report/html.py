@@ -17,6 +17,7 @@ from report.headlines import headlines
 from report.picture import axes_of
 from report.run import Run, Trial
 from report.table import columns, standing
+from report.verdict import unlearned_text
 
 FOLDER = Path(__file__).parent
 DRIFT = 0.1
@@ -33,6 +34,7 @@ def write_html(run: Run, comparison: Comparison, path: Path, *, names: Mapping[s
         comparison=comparison,
         standing=standing(run, comparison),
         headlines=headlines(comparison, names),
+        unlearned=unlearned_text(comparison),
         columns=[(name, figure(name)) for name in columns(comparison)],
         baseline=comparison.baseline and winner(comparison.baseline, comparison, names),
         winners=[winner(network, comparison, names) for network in comparison.front],
@@ -112,17 +114,15 @@ def picture(run: Run, comparison: Comparison, names: Mapping[str, str]) -> dict[
     ]
     across, up = axes_of(comparison)
     goals = [goal.name for goal in comparison.goals]
-    return {"points": points, "axes": axes_offered(points, [up, across, *columns(comparison)]), "across": across, "up": up} | {
-        "rung": comparison.rung,
-        "goals": goals,
-    }
+    axes = axes_offered(points, [up, across, *columns(comparison)], comparison)
+    return {"points": points, "axes": axes, "across": across, "up": up, "rung": comparison.rung, "goals": goals}
 
 
-def axes_offered(points: list[dict[str, Any]], leading: list[str]) -> list[dict[str, str]]:
+def axes_offered(points: list[dict[str, Any]], leading: list[str], comparison: Comparison) -> list[dict[str, str]]:
     """The measurements that the axes may show: the leading ones first, then every other by name."""
     measured = {name for point in points for name in point["values"]}
     ordered = dict.fromkeys([*(name for name in leading if name in measured), *sorted(measured)])
-    return [{"name": n, "heading": figure(n).heading, "better": figure(n).better, "unit": figure(n).unit} for n in ordered]
+    return [{"name": n, "heading": figure(n).heading, "better": comparison.better(n), "unit": figure(n).unit} for n in ordered]
 
 
 def made(run: Run) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """The front as a picture for papers and slides: front.png, the first two objectives, drawn by matplotlib."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from report.figures import figure
 from report.front import Comparison, Network
 
 INK, GRID, DOT, FRONT, BASELINE = "#1f2733", "#e6e9ee", "#a9b4c2", "#0b6e6e", "#c2410c"
+TITLE = 70
+"""Characters of the title on a line: the run's name, generated from the overrides, may be longer than the picture is wide."""
 LABELLED = 12
 """A front with more members than this is numbered at its ends and every few places only."""
 
@@ -26,12 +29,14 @@ def write_png(comparison: Comparison, path: Path, *, title: str, names: Mapping[
     axes = picture.add_subplot()
     across, up = axes_of(comparison)
     shown = [n for n in comparison.networks if n.rung == comparison.rung and _place(n, across, up)]
-    _frame(axes, across, up, title)
+    _frame(axes, comparison, title)
     if shown:
         _networks(axes, shown, comparison, across=across, up=up, names=names)
     else:
         axes.text(0.5, 0.5, "No network has been trained yet", transform=axes.transAxes, ha="center", color=INK)
         axes.set(xticks=[], yticks=[])
+    picture.draw_without_rendering()  # only now is it known where the labels are
+    _keep_inside(axes)
     picture.savefig(path)
 
 
@@ -40,10 +45,11 @@ def _place(network: Network, across: str, up: str) -> tuple[float, float] | None
     return at if all(isinstance(value, int | float) for value in at) else None
 
 
-def _frame(axes: Axes, across: str, up: str, title: str) -> None:
-    axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK, pad=12)
-    axes.set_xlabel(figure(across).heading, color=INK)
-    axes.set_ylabel(figure(up).heading, color=INK)
+def _frame(axes: Axes, comparison: Comparison, title: str) -> None:
+    across, up = axes_of(comparison)
+    axes.set_title(textwrap.fill(title, TITLE), loc="left", fontsize=12, fontweight="bold", color=INK, pad=12)
+    axes.set_xlabel(_heading(across, comparison), color=INK)
+    axes.set_ylabel(_heading(up, comparison), color=INK)
     axes.grid(color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -51,10 +57,15 @@ def _frame(axes: Axes, across: str, up: str, title: str) -> None:
     axes.tick_params(colors=INK, labelsize=9)
 
 
+def _heading(name: str, comparison: Comparison) -> str:
+    return f"{figure(name).heading}, {'more' if comparison.better(name) == 'max' else 'less'} is better"
+
+
 def _networks(
     axes: Axes, shown: Sequence[Network], comparison: Comparison, *, across: str, up: str, names: Mapping[str, str]
 ) -> None:
-    others = [_place(n, across, up) for n in shown if n.rank is None]
+    baseline = comparison.baseline
+    others = [_place(n, across, up) for n in shown if n.rank is None and n is not baseline]
     front = sorted((n for n in shown if n.rank is not None), key=lambda n: _place(n, across, up))
     if others:
         axes.scatter(*zip(*others, strict=True), s=26, color=DOT, linewidths=0, label="other networks")
@@ -63,13 +74,27 @@ def _networks(
         axes.plot(
             *zip(*[_place(n, across, up) for n in front], strict=True), line, marker="o", color=FRONT, label="front", zorder=3
         )
-    baseline = comparison.baseline
     if baseline and (at := _place(baseline, across, up)):
         label = f"baseline ({names[baseline.arch.id]})" if baseline.arch.id in names else "baseline"
         axes.scatter(*at, s=190, marker="*", color=BASELINE, edgecolors="white", zorder=4, label=label)
-    every = -(-len(front) // LABELLED) if front else 1
-    for network in front[::every]:
-        text = names.get(network.arch.id, str(network.rank)) if network is not baseline else ""
-        axes.annotate(text, _place(network, across, up), (0, 7), textcoords="offset points", ha="right", fontsize=8, color=FRONT)
+    labelled = front[:: -(-len(front) // LABELLED) or 1]
+    texts = {names.get(n.arch.id, str(n.rank)): _place(n, across, up) for n in labelled if n is not baseline}
+    _labels(axes, texts, right=comparison.better(across) == "max", above=comparison.better(up) == "max")
     axes.margins(0.08, 0.1)
     axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="best")
+
+
+def _labels(axes: Axes, texts: Mapping[str, tuple[float, float]], *, right: bool, above: bool) -> None:
+    """Names beside their points, on the side that the front faces: no network is there."""
+    sides = {"ha": "left" if right else "right", "va": "bottom" if above else "top"}
+    for text, at in texts.items():
+        axes.annotate(text, at, (0, 5 if above else -5), textcoords="offset points", fontsize=8, color=FRONT, **sides)
+
+
+def _keep_inside(axes: Axes) -> None:
+    """Turn a label that runs over the left or right edge to the other side of its point."""
+    frame = axes.get_window_extent()
+    for label in axes.texts:
+        box = label.get_window_extent()
+        if box.x0 < frame.x0 or box.x1 > frame.x1:
+            label.set_horizontalalignment("left" if box.x0 < frame.x0 else "right")

@@ -9,6 +9,7 @@ from rich.text import Text
 from report.figures import LEADING, figure, percent, signed
 from report.front import Comparison, Network, points_gain
 from report.run import Run
+from report.verdict import tone, unlearned_text
 
 SHOWN = 15
 """A longer front is cut here; front.csv has all of it."""
@@ -28,6 +29,8 @@ def summary_text(run: Run, comparison: Comparison, names: dict[str, str]) -> str
     with console.capture() as captured:
         if comparison.front:
             console.print(_table(comparison, names, run))
+        if told := unlearned_text(comparison):
+            console.print(Text(told, style="yellow"))
         console.print(Text(standing(run, comparison), style="dim" if run.finished else "yellow"))
         if not run.finished and run.command:
             console.print(Text(f"Continue with: {run.command}", style="yellow"), soft_wrap=True)
@@ -57,24 +60,25 @@ def _table(comparison: Comparison, names: dict[str, str], run: Run) -> Table:
         cells = [figure(name).text(comparison.baseline.measurements.get(name)) for name in shown]
         called = names.get(comparison.baseline.arch.id, comparison.baseline.id8)
         table.add_row("", called, *cells, Text("baseline", style="dim"), end_section=True)
+    notes = []
     for network in comparison.front[:SHOWN]:
         cells = [_cell(name, network, comparison) for name in shown]
         table.add_row(str(network.rank), names.get(network.arch.id, network.id8), *cells, Text(told_changes(network), style="dim"))
     if len(comparison.front) > SHOWN:
-        table.caption = f"{len(comparison.front) - SHOWN} more in front.csv"
+        notes.append(f"{len(comparison.front) - SHOWN} more in front.csv")
+    if "latency_ms" in shown and any("latency_ratio" in network.measurements for network in comparison.front):
+        notes.append("Percentages of latency are of readings in turns with the baseline, not of the milliseconds shown.")
+    table.caption, table.caption_justify = "\n".join(notes) or None, "left"
     return table
 
 
 def _cell(name: str, network: Network, comparison: Comparison) -> Text:
-    known = figure(name)
-    value = known.text(network.measurements.get(name))
+    value = figure(name).text(network.measurements.get(name))
     if comparison.baseline is None or network.arch.id == comparison.baseline.arch.id:
         return Text(value)
     points = points_gain(name, network, comparison.baseline)
-    change = network.gains.get(name)
-    told = signed(points, "pt") if points is not None else percent(change)
-    good = change is not None and (change < 0) == (known.better == "min")
-    return Text.assemble(value, " ", (told, "dim" if told.startswith("0.0") else "green" if good else "red"))
+    told = signed(points, "pt") if points is not None else percent(network.gains.get(name))
+    return Text.assemble(value, " ", (told, {"good": "green", "bad": "red"}.get(tone(name, network, comparison), "dim")))
 
 
 def told_changes(network: Network, most: int = 2) -> str:

@@ -83,8 +83,18 @@ class Progress:
 
     def _reading(self, record: Record, name: str) -> str:
         value = record.measurements[name]
-        base = self._baseline.measurements.get(name) if self._baseline and self._baseline is not record else None
         if not isinstance(value, int | float):
             return f"{name} {value}"
-        change = f" ({100 * (value / base - 1):+.1f} %)" if isinstance(base, int | float) and base else ""
-        return f"{name} {value:.4g}{change}"
+        times = self._times(record, name, value)
+        return f"{name} {value:.4g}" + (f" ({100 * (times - 1):+.1f} %)" if times is not None else "")
+
+    def _times(self, record: Record, name: str, value: float) -> float | None:
+        """The value as a multiple of the baseline's. Latency's is the ratio that was read in turns, as in the report: the
+        baseline's own milliseconds are of another moment, when the machine may have been twice as fast."""
+        if self._baseline is None or record.trial == self._baseline.trial:
+            return None
+        ratio = record.measurements.get("latency_ratio")
+        if name in ("latency_ms", "latency_ratio") and isinstance(ratio, int | float):
+            return ratio
+        base = self._baseline.measurements.get(name)
+        return value / base if isinstance(base, int | float) and base else None

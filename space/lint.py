@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from space.arch import Arch, build
+from space.arch import Arch, build_measured
 from space.members import Space
 from space.size import Size
 
@@ -108,7 +108,7 @@ def _members(space: Space, samples: int, rng: random.Random) -> Iterator[tuple[s
 def _run(arch: Arch, classes: int, input_size: tuple[int, int]) -> tuple[float, str]:
     """Parameters in M and the output's shape."""
     with torch.device("meta"), torch.no_grad():
-        network = build(arch, classes, image_size=input_size).eval()
+        network = build_measured(arch, classes, image_size=input_size).eval()
         output = network(torch.empty(1, 3, *input_size))
     return sum(p.numel() for p in network.parameters()) / 1e6, _shape(output)
 

@@ -35,8 +35,12 @@ class Attention(AttentionLayers):
         self.shrink = KV.build(kv, dim=dim)
         self.reads_neighbours = kv.name != "conv" or kv.args.get("reduction", 1) > 1
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, placed: torch.Tensor | None = None, real: torch.Tensor | None = None) -> torch.Tensor:
         tokens = x.permute(0, 2, 3, 1)  # (B, H, W, C)
+        if placed is not None:
+            where = placed.permute(0, 2, 3, 1).flatten(1, 2)
+            mixed = self.read(where, self.shrink(placed), self.shrink(x), mask=real)
+            return mixed.view(tokens.shape).permute(0, 3, 1, 2)
         key, value = self.key_value(self.shrink(x)).chunk(2, dim=2)  # 2 x (B, M, C)
         mixed = attend(self.query(tokens).flatten(1, 2), key, value, heads=self.heads)
         return self.output(mixed.view(tokens.shape)).permute(0, 3, 1, 2)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from PIL import Image
 from torchvision import tv_tensors
 
 from evaluators.data import checked, pictures
@@ -51,11 +52,12 @@ class BoxedImage:
         return image if image.shape[:0:-1] == self.size else pictures.read(self.path, upright=True)
 
     def check(self) -> None:
-        """ValueError where the image cannot be read or has another size than its annotation says."""
+        """ValueError where the image cannot be decoded to its end or has another size than its annotation says."""
         size = pictures.size(self.path)
         if size != self.size and self.read().shape[:0:-1] != self.size:
             expected = "x".join(map(str, self.size))
             raise ValueError(f"{self.path}: {size[0]}x{size[1]} pixels; expected {expected}, which {self.source} says")
+        decode(self.path)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +124,11 @@ class BoxedFiles(ABC):
         return len(self.class_names)
 
     def check(self) -> None:
-        """Both splits listed, every annotation read, every image's header compared with it."""
+        """Both splits listed, every annotation read, every image decoded to its end and its size compared with the annotation's.
+
+        Decoding takes 1 to 2 ms of a core for a JPEG of 0.1 to 0.2 MB, by threads: seconds for VOC, some 4 minutes of one core for
+        all of COCO. It is remembered for unchanged files.
+        """
         train, val = self.images("train"), self.images("val")
         for split, images in (("train", train), ("val", val)):
             check_classes(images, self.class_names)
@@ -131,9 +137,8 @@ class BoxedFiles(ABC):
         check_apart(train, val)
         found = {image.path: image for image in train + val}
         for image in found.values():
-            if not image.path.is_file():
-                raise ValueError(f"{image.path}: missing image; expected it, since {image.source} names it")
-        facts = ("boxed images", [image.size for image in found.values()])
+            check_present(image.path, image.source)
+        facts = ("boxed images, decoded", [image.size for image in found.values()])
         checked.remembered(lambda: checked.each(BoxedImage.check, list(found.values())), found, facts=facts)
 
     def train_set(self, size: int, fraction: float, seed: int) -> BoxedSet:
@@ -168,6 +173,22 @@ def within(box: Box, size: tuple[int, int], where: str, *, drop_flat: bool) -> B
     if not drop_flat:
         raise ValueError(f"{where} has no area in its image; expected a width and a height above 0, or data.drop_flat=true")
     return None
+
+
+def decode(path: Path) -> None:
+    """ValueError naming an image that is cut short, which its header does not tell. A JPEG is brought to an eighth of its sides
+    meanwhile: all of the file is read all the same."""
+    try:
+        with Image.open(path) as file:
+            file.draft(None, (1, 1))
+            file.load()
+    except pictures.UNREADABLE as error:
+        raise ValueError(f"{path}: not a readable image ({error})") from None
+
+
+def check_present(path: Path, source: Path) -> None:
+    if not path.is_file():
+        raise ValueError(f"{path}: missing image; expected it, since {source} names it")
 
 
 def check_classes(images: Iterable[BoxedImage], known: tuple[str, ...]) -> None:

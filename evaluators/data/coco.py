@@ -3,8 +3,10 @@
 import functools
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import UnionType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +15,10 @@ from evaluators.data import DATA, boxed, checked, pictures
 from registry import nearest
 
 PARTS = ("images", "annotations", "categories")
+KINDS = {int: "a whole number", float: "a number", str: "a text"}
+
+Row = tuple[str, tuple[int, int], list[boxed.Object]]
+"""The path of an image, its (width, height), its objects."""
 
 
 @DATA.register("coco")
@@ -79,31 +85,58 @@ def without_ignored(image: boxed.BoxedImage) -> boxed.BoxedImage:
 @functools.lru_cache(maxsize=4)
 def read_file(table: Path, folder: Path, drop_flat: bool) -> Annotated:
     """The images of a file by ascending id, read once for each process; what of it is used is remembered, a hundredth of COCO's."""
-    facts = ("coco", str(folder), drop_flat)
-    names, rows = checked.remembered(lambda: parsed(table, folder, drop_flat), [table], facts=facts)
+    facts = ("coco, sized", str(folder), drop_flat)
+    names, rows, unsized = checked.remembered(lambda: parsed(table, folder, drop_flat, measure=False), [table], facts=facts)
+    if unsized:  # what is found then depends on these images too
+        for path in map(Path, unsized):
+            boxed.check_present(path, table)
+        files = [table, *map(Path, unsized)]
+        names, rows, _ = checked.remembered(
+            lambda: parsed(table, folder, drop_flat, measure=True), files, facts=(*facts, "measured")
+        )
     images = (boxed.BoxedImage.of(path, str(table), size, objects) for path, size, objects in rows)
     return Annotated(tuple(names), tuple(images))
 
 
-def parsed(table: Path, folder: Path, drop_flat: bool) -> tuple[list[str], list[tuple[str, tuple[int, int], list[boxed.Object]]]]:
-    """The class names, and of each image its path, its (width, height) and its objects. ValueError naming what is wrong."""
+def parsed(table: Path, folder: Path, drop_flat: bool, *, measure: bool) -> tuple[list[str], list[Row], list[str]]:
+    """The class names, the images, and the paths of those that the file gives no size: with `measure` theirs are read from the
+    images, without it only these paths are returned. ValueError naming what is wrong."""
     content = loaded(table)
-    categories = by_id(content["categories"], "categories", "name", table)
+    categories = by_id(content["categories"], "categories", needed="name", kind=str | int, table=table)
     names = {key: str(categories[key]["name"]) for key in sorted(categories)}
-    images = by_id(content["images"], "images", "file_name", table)
-    paths = {key: folder / str(image["file_name"]) for key, image in images.items()}
-    sizes = {key: size_of(image, paths[key]) for key, image in images.items()}
-    objects: dict[int | str, list[boxed.Object]] = {key: [] for key in images}
-    for place, entry in enumerate(content["annotations"]):
+    images = by_id(content["images"], "images", needed="file_name", kind=str, table=table)
+    paths = {key: folder / image["file_name"] for key, image in images.items()}
+    told = {key: told_size(image, f"{table}: image {key} ({paths[key].name})") for key, image in images.items()}
+    unsized = [str(paths[key]) for key, size in told.items() if size is None]
+    if unsized and not measure:
+        return [], [], unsized
+    sizes = {key: size or pictures.size(paths[key]) for key, size in told.items()}
+    objects = objects_of(content["annotations"], names, paths=paths, sizes=sizes, table=table, drop_flat=drop_flat)
+    return list(dict.fromkeys(names.values())), [(str(paths[key]), sizes[key], objects[key]) for key in sorted(images)], unsized
+
+
+def objects_of(
+    annotations: list[Any],
+    names: dict[int | str, str],
+    *,
+    paths: dict[int | str, Path],
+    sizes: dict[int | str, tuple[int, int]],
+    table: Path,
+    drop_flat: bool,
+) -> dict[int | str, list[boxed.Object]]:
+    """The objects of each image under its id, from the annotations of all."""
+    objects: dict[int | str, list[boxed.Object]] = {key: [] for key in paths}
+    for place, entry in enumerate(annotations):
         where = f"{table}: annotation {entry['id'] if has(entry, 'id') else f'at place {place}'}"
         if not has(entry, "image_id", "category_id", "bbox"):
             raise ValueError(f"{where} is {shortened(entry)}; expected image_id, category_id and bbox")
         key = entry["image_id"]
-        if key not in images:
-            raise ValueError(f"{where}: image_id {key!r}; expected the id of one of the {len(images)} images of this file")
+        check_id(key, "image_id", paths, where)
+        if key not in paths:
+            raise ValueError(f"{where}: image_id {key!r}; expected the id of one of the {len(paths)} images of this file")
         found = read_object(entry, names, sizes[key], f"{where} of image {paths[key].name}", drop_flat)
         objects[key] += [found] if found else []
-    return list(dict.fromkeys(names.values())), [(str(paths[key]), sizes[key], objects[key]) for key in sorted(images)]
+    return objects
 
 
 def loaded(table: Path) -> dict[str, list[Any]]:
@@ -128,12 +161,15 @@ def shortened(entry: Any) -> str:
     return text if len(text) < 200 else f"{text[:200]}..."
 
 
-def by_id(entries: list[Any], part: str, needed: str, table: Path) -> dict[int | str, dict[str, Any]]:
-    """The entries under their ids. ValueError for none, one without its id or `needed`, or ids that repeat or differ in type."""
+def by_id(entries: list[Any], part: str, *, needed: str, kind: type | UnionType, table: Path) -> dict[int | str, dict[str, Any]]:
+    """The entries under their ids. ValueError for none, one without its id or `needed` (of a type), or ids that repeat or differ
+    in type."""
     for place, entry in enumerate(entries):
         if not has(entry, "id", needed):
             raise ValueError(f"{table}: {part}, entry at place {place} is {shortened(entry)}; expected an id and a {needed}")
-        if type(entry["id"]) is not type(entries[0]["id"]) or not isinstance(entry["id"], int | str):
+        if not isinstance(entry[needed], kind) or entry[needed] == "":
+            raise ValueError(f"{table}: {part}, id {entry['id']!r}: {needed} {shortened(entry[needed])}; expected a text")
+        if type(entry["id"]) is not type(entries[0]["id"]) or type(entry["id"]) not in (int, str):
             raise ValueError(f"{table}: {part}: id {entry['id']!r}; expected whole numbers (or texts) throughout")
     found = {entry["id"]: entry for entry in entries}
     if not found:
@@ -143,10 +179,29 @@ def by_id(entries: list[Any], part: str, needed: str, table: Path) -> dict[int |
     return found
 
 
-def size_of(image: dict[str, Any], path: Path) -> tuple[int, int]:
-    """(width, height) as the file says; where it does not, as the image has them."""
-    width, height = (image.get(side) for side in ("width", "height"))
-    return (int(width), int(height)) if width and height else pictures.size(path)
+def told_size(image: dict[str, Any], where: str) -> tuple[int, int] | None:
+    """(width, height) as the file says, None where it does not. ValueError for one that is no number of pixels."""
+    told = {side: image[side] for side in ("width", "height") if image.get(side)}
+    for side, value in told.items():
+        if not is_whole(value) or float(value) < 1:
+            raise ValueError(f"{where}: {side} {shortened(value)}; expected a whole number of pixels above 0")
+    return (int(float(told["width"])), int(float(told["height"]))) if len(told) == 2 else None
+
+
+def is_whole(value: Any) -> bool:
+    try:
+        return float(value).is_integer()
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def check_id(key: Any, name: str, known: Mapping[int | str, Any], where: str) -> None:
+    """ValueError for an id of another type than those that are known, so that no text is compared with numbers."""
+    kind = type(next(iter(known)))
+    whole = kind is int and isinstance(key, float) and is_whole(key)  # 10.0, as tables write it, finds 10
+    if type(key) is not kind and not whole:
+        given = KINDS.get(type(key), f"of type {type(key).__name__}")
+        raise ValueError(f"{where}: {name} {shortened(key)} is {given}; expected {KINDS[kind]}, as the ids in this file are")
 
 
 def read_object(
@@ -154,6 +209,7 @@ def read_object(
 ) -> boxed.Object | None:
     """One annotation; None for a box of no width or no height that is to be left out."""
     category, bbox = entry["category_id"], entry["bbox"]
+    check_id(category, "category_id", names, where)
     if category not in names:
         raise ValueError(f"{where}: category_id {category!r}; {nearest(str(category), [str(key) for key in names])}")
     numbers = isinstance(bbox, list) and all(isinstance(value, int | float) and math.isfinite(value) for value in bbox)

@@ -1,5 +1,5 @@
-"""Scenes of embedded garments on embedded photographs: how one is composed, and what of each garment shows in it. Used by `scenes`
-and `scene_boxes`."""
+"""Scenes of embedded garments on embedded photographs: how one is composed, and what of each garment shows in it. Used by `scenes`,
+`scene_boxes` and `scene_points`."""
 
 import math
 import random
@@ -55,8 +55,8 @@ class ComposedScenes(ABC):
         for name, count in (("train_count", self.train_count), ("val_count", self.val_count)):
             if count < 1:
                 raise ValueError(f"data.{name}: {count} scenes; at least 1 is needed")
-        if len(self.garments) != 2 or not 1 <= self.garments[0] <= self.garments[1] <= 100:
-            raise ValueError(f"data.garments: {self.garments}; expected [fewest, most] garments a scene, 1 to 100")
+        if len(self.garments) != 2 or not 0 <= self.garments[0] <= self.garments[1] <= 100 or not self.garments[1]:
+            raise ValueError(f"data.garments: {self.garments}; expected [fewest, most] garments a scene, 0 to 100, most not 0")
         if len(self.extent) != 2 or not 0 < self.extent[0] <= self.extent[1] <= 1:
             raise ValueError(
                 f"data.extent: {self.extent}; expected [smallest, largest] side of a garment as a part of the image's, 0 to 1"

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 from evaluators.data import DATA, boxed, checked, pictures
 from evaluators.data.pairs import IMAGE_ENDINGS
+from registry import nearest
 
 CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
@@ -30,9 +31,11 @@ class Voc(boxed.BoxedFiles):
     `root` is that folder, VOCdevkit, the folder that holds it, or one whose folders hold one VOCdevkit for each archive.
 
     `train` and `val` name the lists that are learned and judged by; the default leaves test untouched, for `data.val=test`. Classes
-    are `names`; without them the 20 published ones or, where training has others, those that it has, sorted. Objects marked
-    difficult are learned like any other and not scored; `difficult`, `truncated`, `pose` and `size` may be missing. All corners are
-    taken minus 1, as published detectors read them: VOC counts pixels from 1. Source: Everingham et al., IJCV 2010
+    are `names`; without them the 20 published ones or, where training has others, those that it has, sorted. Where those are mostly
+    published ones, or one differs from a published one by case only, the others are taken for slips and `names` has to say
+    otherwise. Objects marked difficult are learned like any other and not scored; `difficult`, `truncated`, `pose` and `size` may
+    be missing. All corners are taken minus 1, as published detectors read them: VOC counts pixels from 1.
+    Source: Everingham et al., IJCV 2010
     """
 
     year: int = 2007
@@ -54,8 +57,24 @@ class Voc(boxed.BoxedFiles):
     def class_names(self) -> tuple[str, ...]:
         if self.names:
             return tuple(self.names)
-        found = {name for image in self.images("train") for name in image.names}
-        return CLASSES if found <= set(CLASSES) else tuple(sorted(found))
+        return classes_of(self.images("train"))
+
+
+def classes_of(images: tuple[boxed.BoxedImage, ...]) -> tuple[str, ...]:
+    """The published classes or, of images that have others, their own, sorted. ValueError for a slip in a published name, which
+    would make the network one of other classes: most names are published ones, or one is but for its case."""
+    found = {name for image in images for name in image.names}
+    others = found - set(CLASSES)
+    recased = {name for name in others if name.lower() in CLASSES}
+    slips = recased or (others if len(others) < len(found) / 2 else set())
+    for image in images:
+        for name in image.names:
+            if name in slips:
+                guess = nearest(name.lower(), list(CLASSES))
+                raise ValueError(
+                    f"{image.source}: class '{name}' is none of Pascal VOC's; {guess} data.names=[...] allows other names"
+                )
+    return tuple(sorted(found)) if others else CLASSES
 
 
 def find_split(root: Path, year: int, split: str) -> Path:
@@ -87,9 +106,9 @@ def read_split(folder: Path, split: str, drop_flat: bool) -> tuple[boxed.BoxedIm
     if not ids:
         raise ValueError(f"{listing}: an empty list; expected the name of an image, without its ending, on each line")
     files = [(find_xml(folder, name, listing), find_image(folder, name, listing)) for name in ids]
-    facts = ("voc", drop_flat, [str(image) for _, image in files])
     parse = functools.partial(checked.each, lambda pair: read_objects(*pair, drop_flat), files)
-    rows = checked.remembered(parse, [xml for xml, _ in files], facts=facts)
+    # the images count too: a size that the XML lacks is theirs
+    rows = checked.remembered(parse, [path for pair in files for path in pair], facts=("voc", drop_flat))
     return tuple(
         boxed.BoxedImage.of(str(image), str(xml), size, objects) for (xml, image), (size, objects) in zip(files, rows, strict=True)
     )

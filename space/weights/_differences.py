@@ -6,6 +6,7 @@ from functools import cache
 from torch import nn
 
 from blocks.activation import ACTIVATION
+from blocks.backbone import BACKBONE
 from blocks.conv import CONV
 from blocks.embed import EMBED
 from blocks.ffn import FFN
@@ -17,7 +18,7 @@ from blocks.mixer import MIXER
 from blocks.norm import NORM
 from blocks.position import POSITION
 
-SLOTS = (ACTIVATION, CONV, EMBED, FFN, FUSION, HEAD, JOIN, KV, MIXER, NORM, POSITION)
+SLOTS = (ACTIVATION, BACKBONE, CONV, EMBED, FFN, FUSION, HEAD, JOIN, KV, MIXER, NORM, POSITION)
 
 
 def difference(ours: nn.Module, theirs: nn.Module) -> str:

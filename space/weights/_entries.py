@@ -72,7 +72,7 @@ class Entries:
 
     def split_attention(self) -> None:
         """One product for queries, keys and values there; here the queries have their own."""
-        for name in [name for name in self.tensors if ".mixer.qkv." in name]:
+        for name in [name for name in self.tensors if ".qkv." in name]:
             joint = self.tensors.pop(name)
             rows = joint.shape[0] // 3 if joint.dim() else 0
             if not rows or joint.shape[0] != 3 * rows:

@@ -163,3 +163,19 @@ def test_who_needs_the_layout_of_the_map(name, args, reads):
     assert module.reads_neighbours is reads
     if not reads:
         torch.testing.assert_close(module(x.reshape(2, DIM, 1, 36)), module(x).reshape(2, DIM, 1, 36))
+
+
+def test_attention_compares_placed_tokens_and_mixes_the_others():
+    attention, x, placed = mixer("attention", heads=2), image(3, 4), image(3, 4).flip(0)
+    nn.init.normal_(attention.key_value.bias)
+    torch.testing.assert_close(attention(x, x), attention(x))
+    real = torch.ones(2, 12, dtype=torch.bool)
+    real[1, 5:] = False
+    rows = [tokens.flatten(2).mT for tokens in (placed, x)]  # (B, N, C)
+    expected = attention.read(rows[0], rows[0], rows[1], mask=real).mT.unflatten(2, (3, 4))
+    torch.testing.assert_close(attention(x, placed, real), expected)
+
+
+def test_pooling_that_subtracts_nothing():
+    x = image(5, 6)
+    torch.testing.assert_close(mixer("pool", minus="nothing")(x) - x, mixer("pool")(x))

@@ -42,6 +42,7 @@ OPTIONS = [(kind, Option(name)) for kind, slot in SLOTS.items() for name in slot
     ("mixer", Option("attention", {"heads": 3, "kv": Option("pool", {"size": 2}), "output": "identity"})),
     ("mixer", Option("attention", {"heads": 2, "kv": Option("pool_conv", {"size": 3})})),
     ("mixer", Option("pool", {"size": 5})),
+    ("mixer", Option("pool", {"minus": "nothing"})),
     ("mixer", Option("depthwise", {"kernel": 5, "bias": "none"})),
     ("mixer", Option("attention", {"heads": 3, "bias": "output"})),
     ("mixer", Option("window", {"heads": 2, "size": 4, "bias": "none"})),

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from blocks.windows import attend_in_windows, merge, partition, real
+from blocks.windows import attend_in_windows, merge, partition, readable, real
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,27 @@ def test_no_gradient_leaks_between_windows():
     assert value.grad[:, :2, :2].all()
     assert not value.grad[:, 2:].any()
     assert not value.grad[:, :, 2:].any()
+
+
+@pytest.mark.parametrize("part", [(3, 2), (4, 6), (2, 6), (1, 1)])
+def test_readable_leaves_out_padding_within_the_map(part):
+    mask = readable(part, (4, 6), (2, 3), torch.device("cpu"))
+    if part == (4, 6):
+        assert mask is None
+        return
+    positions = torch.zeros(4, 6, dtype=torch.bool)
+    positions[: part[0], : part[1]] = True
+    windows = partition(positions[None, :, :, None], (2, 3)).squeeze(2)
+    for given, expected in zip(mask, windows, strict=True):
+        assert torch.equal(given, expected) if expected.any() else given.all()
+
+
+def test_readable_leaves_out_both_kinds_of_padding():
+    mask = readable((2, 3), (3, 4), (2, 3), torch.device("cpu"))
+    assert mask.int().tolist() == [[1, 1, 1, 1, 1, 1], [1] * 6, [1] * 6, [1] * 6]
+    mask = readable((3, 3), (3, 4), (2, 3), torch.device("cpu"))
+    assert mask.int().tolist() == [[1, 1, 1, 1, 1, 1], [1] * 6, [1, 1, 1, 0, 0, 0], [1] * 6]
+
+
+def test_readable_is_real_where_the_map_has_no_padding_of_its_own():
+    assert torch.equal(readable((3, 4), (3, 4), (2, 3), torch.device("cpu")), real((3, 4), (2, 3), torch.device("cpu")))

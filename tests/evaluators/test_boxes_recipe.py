@@ -42,6 +42,8 @@ def test_the_closing_epochs_are_the_last():
     assert [epoch for epoch in range(300) if PUBLISHED.closes(epoch)] == list(range(285, 300))
     assert [epoch for epoch in range(6) if Schedule(rungs=[2, 6], closing=0.1).closes(epoch)] == [5]
     assert not any(Schedule(rungs=[3]).closes(epoch) for epoch in range(3))
+    assert not Schedule(rungs=[1], closing=0.15).closes(0)
+    assert [epoch for epoch in range(300) if Schedule(rungs=[300], opening=0.01).opens(epoch)] == [0, 1, 2]
 
 
 def test_the_average_ramps_as_published_and_shrinks_with_the_training():
@@ -154,6 +156,8 @@ def test_recipes_and_data_have_to_fit(given, told):
         ({"sides": [320, 650]}, r"schedule\.sides: \[320, 650\]; expected \[smallest, largest\] in multiples of 32"),
         ({"sides": [320]}, r"schedule\.sides: \[320\]"),
         ({"closing": 1.0}, r"schedule\.closing"),
+        ({"closing": 0.6, "warmup_part": 0.4}, r"schedule\.closing: 0\.6 of the epochs beside warmup_part 0\.4"),
+        ({"min_lr": 0.1, "lr": 0.01}, r"schedule\.min_lr: 0\.1; expected at most lr, 0\.01"),
         ({"warmup_power": 0.5}, r"schedule\.warmup_power"),
         ({"ema_span": 2.0}, r"schedule\.ema_span"),
     ],

@@ -9,10 +9,11 @@ import torch
 from evaluators.boxes import Boxes
 from evaluators.data import DATA
 from evaluators.loading import training_batches, validation_batches
+from evaluators.points import Points
 from evaluators.schedule import Schedule
 from evaluators.task import TASKS
 
-ON_DISK = [name for name in DATA if name not in ("scenes", "scene_boxes", "garments")]
+ON_DISK = [name for name in DATA if name not in ("scenes", "scene_boxes", "scene_points", "garments")]
 
 
 @pytest.mark.parametrize("name", list(DATA))
@@ -43,7 +44,7 @@ def test_embedded_data_check_themselves_and_batch(name):
     schedule = Schedule(image_size=16, batch_size=4)
     for images, target in (next(training_batches(train, schedule, seed=0, epoch=0)), next(validation_batches(val, schedule))):
         assert (images.shape, images.dtype) == ((4, 3, 16, 16), torch.uint8)
-        assert isinstance(target, torch.Tensor | Boxes)
+        assert isinstance(target, torch.Tensor | Boxes | Points)
         assert len(target) == 4
 
 

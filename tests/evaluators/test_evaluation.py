@@ -119,3 +119,10 @@ def test_costs_are_found_again_by_another_run(evaluation, arch, tmp_path, monkey
     other = replace(evaluation, limits={"macs_g": 1e9})  # another run: its workbench is built anew
     monkeypatch.setattr("evaluators.cost.measure_cost", lambda *a, **k: pytest.fail("computed again"))
     list(other(Job(arch, 1, 0, tmp_path / "other")))
+
+
+def test_a_member_that_cannot_be_built_is_a_row(evaluation, arch, tmp_path):
+    stage = {**arch.arch["stage1"], "mixer": {"name": "depthwise", "kernel": 4}}
+    (outcome,) = run(evaluation, Arch.make("segformer", {**arch.arch, "stage1": stage}), tmp_path)
+    assert outcome.kind == "failed"
+    assert outcome.reason.startswith("unbuildable: mixer depthwise: kernel is 4")

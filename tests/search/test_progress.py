@@ -4,6 +4,7 @@ from rich.console import Console
 from toy import strategy, toy_space
 
 from evaluators.api import Outcome
+from search.objectives import Objective
 from search.progress import Progress
 from search.records import Proposal, Record, Records
 
@@ -54,3 +55,26 @@ def test_a_resumed_run_says_so():
     progress = Progress(5, goals=strategy().goals, last=2, console=Console(file=out, width=120))
     progress.resumed(Records((record(0, {"miou": 0.5}, Outcome("ok")), record(1))))
     assert "continuing a run of 2 trials, 1 of them to be launched again" in out.getvalue()
+
+
+def told(*records, goals):
+    out = io.StringIO()
+    progress = Progress(5, goals=goals, last=2, console=Console(file=out, width=120))
+    for each in records:
+        progress.asked(Record(each.number, each.proposal, each.number))
+        progress.ended(each)
+    return out.getvalue().splitlines()
+
+
+def test_latency_changes_by_the_ratio_read_in_turns():
+    base = record(0, {"miou": 0.5, "latency_ms": 2628.0, "latency_ratio": 0.9}, Outcome("ok"))
+    other = record(1, {"miou": 0.5, "latency_ms": 110.0, "latency_ratio": 0.31}, Outcome("ok"))
+    lines = told(base, other, goals=strategy().goals)
+    assert "latency_ms 2628  " in lines[0]
+    assert "latency_ms 110 (-69.0 %)" in lines[1]
+
+
+def test_a_metric_that_is_better_when_small_and_one_that_began_at_nothing():
+    goals = (Objective("mae", "min"), Objective("map50", "max"))
+    base, other = (record(n, {"mae": mae, "map50": 0.1 * n}, Outcome("ok")) for n, mae in ((0, 20.0), (1, 15.0)))
+    assert "mae 15 (-25.0 %)  map50 0.1  " in told(base, other, goals=goals)[1]

@@ -18,9 +18,18 @@ def space(name: str) -> Space:
         return load_space(conf, name, [])
 
 
+def alone(name: str) -> Space:
+    """The space of conf/space/<name>.yaml without the data and the schedule that it is searched with."""
+    written = yaml.safe_load(conf_file("space", name).read_text())
+    del written["defaults"]
+    return Space.load(SpaceConf(**written), name, find_arch, source=f"conf/space/{name}.yaml")
+
+
 @cache
 def yolox_space() -> Space:
-    """The space of conf/space/yolox.yaml alone, without the data and the schedule that it is searched with."""
-    written = yaml.safe_load(conf_file("space", "yolox").read_text())
-    del written["defaults"]
-    return Space.load(SpaceConf(**written), "yolox", find_arch, source="conf/space/yolox.yaml")
+    return alone("yolox")
+
+
+@cache
+def pet_space() -> Space:
+    return alone("pet")

@@ -52,7 +52,7 @@ def coco(tmp_path, picture):
             folder.mkdir(parents=True, exist_ok=True)
             table.write_text(content if isinstance(content, str) else json.dumps(content))
             for entry in content.get("images", []) if isinstance(content, dict) else []:
-                if isinstance(entry, dict) and "file_name" in entry:
+                if isinstance(entry, dict) and entry.get("file_name"):
                     picture(folder / entry["file_name"], (20, 50) if entry["id"] == 9 else (40, 30))
         return DATA["coco"](root=str(tmp_path), **settings)
 
@@ -128,6 +128,43 @@ def test_another_process_does_not_parse_an_unchanged_file_again(coco, monkeypatc
     assert data.train_set(32, 1.0, 0)[0][1]["boxes"].tolist() == [[10.5, 5, 30.5, 25.25]]
 
 
+def test_numbers_may_be_written_as_tables_write_them(coco):
+    content = changed("images", 1, width=40.0, height="30")
+    content["annotations"][0] |= {"image_id": 7.0, "category_id": 18.0}
+    data = coco(content)
+    data.check()
+    assert data.train_set(32, 1.0, 0)[0][1]["labels"].tolist() == [1]
+
+
+def test_a_size_that_the_file_lacks_follows_its_image(coco, tmp_path, picture):
+    content = without("images", 1, "width")
+    content["annotations"] = [thing(1, 7, 18, [0, 0, 41, 30]), thing(2, 9, 90, [0, 1, 20, 10])]
+    data = coco(content)
+    data.check()
+    assert data.images("train")[0].xyxy.tolist() == [[0, 0, 40, 30]]
+    assert data.images("train")[2].xyxy.tolist() == [[0, 1, 20, 11]]
+    path = picture(tmp_path / "train2017/000000000007.jpg", (64, 30))
+    reader.read_file.cache_clear()  # as in another process
+    data.check()
+    assert data.images("train")[0].size == (64, 30)
+    picture(path, (20, 30))
+    reader.read_file.cache_clear()
+    with pytest.raises(ValueError, match=r"annotation 1 of image 0+7\.jpg .* outside its image; .* its 20x30 pixels"):
+        data.check()
+    path.unlink()
+    reader.read_file.cache_clear()
+    with pytest.raises(ValueError, match=r"0007\.jpg: missing image; expected it, since .*train2017\.json names it"):
+        data.check()
+
+
+def test_an_image_cut_short_near_its_end_is_named(coco, tmp_path):
+    data = coco()
+    path = tmp_path / "train2017/000000000008.jpg"
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ValueError, match=r"0008\.jpg: not a readable image .*truncated"):
+        data.check()
+
+
 def changed(part, place, **values):
     """The training file with an entry's values replaced."""
     content = train()
@@ -153,6 +190,28 @@ FAULTS = [
     (changed("annotations", 0, bbox="5 5 3 3"), r"bbox '5 5 3 3'; expected"),
     (changed("annotations", 1, category_id=19), r"annotation 2 .*category_id 19; known: 3, 18, 90"),
     (changed("annotations", 1, image_id=70), r"annotation 2: image_id 70; expected the id of one of the 3 images"),
+    (
+        changed("annotations", 1, category_id="18"),
+        r"annotation 2 .*category_id '18' is a text; expected a whole number, as",
+    ),
+    (changed("annotations", 1, category_id=[18]), r"annotation 2 .*category_id \[18\] is of type list; expected a whole number"),
+    (changed("annotations", 1, category_id=True), r"category_id True is of type bool; expected a whole number"),
+    (changed("annotations", 1, category_id=18.5), r"category_id 18\.5 is a number; expected a whole number"),
+    (changed("annotations", 1, image_id=[7]), r"annotation 2: image_id \[7\] is of type list; expected a whole number"),
+    (changed("annotations", 1, image_id="7"), r"annotation 2: image_id '7' is a text; expected a whole number"),
+    (changed("annotations", 1, image_id=None), r"annotation 2: image_id None is of type NoneType; expected"),
+    (
+        changed("images", 1, width="128px"),
+        r"train2017\.json: image 7 \(0+7\.jpg\): width '128px'; expected a whole number",
+    ),
+    (changed("images", 1, height=[30]), r"train2017\.json: image 7 .*: height \[30\]; expected a whole number of pixels above 0"),
+    (changed("images", 1, width=-40), r"width -40; expected a whole number of pixels above 0"),
+    (changed("images", 1, width=40.5), r"width 40\.5; expected a whole number"),
+    (changed("images", 1, height=math.inf), r"height inf; expected a whole number"),
+    (changed("images", 1, file_name=None), r"train2017\.json: images, id 7: file_name None; expected a text"),
+    (changed("images", 1, file_name=""), r"images, id 7: file_name ''; expected a text"),
+    (changed("categories", 1, name=None), r"categories, id 3: name None; expected a text"),
+    (changed("categories", 0, id=True), r"categories: id True; expected whole numbers"),
     (without("annotations", 2, "bbox"), r"annotation 3 is .*; expected image_id, category_id and bbox"),
     (without("images", 1, "file_name"), r"images, entry at place 1 is .*; expected an id and a file_name"),
     (changed("images", 1, id=9), r"images: 3 entries have 2 ids"),

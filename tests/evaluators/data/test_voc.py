@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from evaluators.data import DATA
+from evaluators.data import voc as reader
 from evaluators.data.voc import CLASSES
 
 HEAD = "<annotation><folder>VOC2007</folder><filename>stale.jpg</filename>"
@@ -240,6 +241,64 @@ def test_classes_of_validation_must_be_known(devkit):
         voc(devkit, names=["dog"]).check()
     with pytest.raises(ValueError, match=r"data\.names: .*each class once"):
         voc(devkit, names=["dog", "dog"])
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (
+            ("dog", "person", "hosre"),
+            r"000012\.xml: class 'hosre' is none of .* Did you mean 'horse'\? data\.names=\[.* allows",
+        ),
+        (("dog", "cat", "zeppelin"), r"class 'zeppelin' is none of Pascal VOC's; known: aeroplane, .*tvmonitor\. data\.names"),
+        (("TVMonitor", "hat", "cap"), r"class 'TVMonitor' is none of .* Did you mean 'tvmonitor'\? data\.names"),
+    ],
+)
+def test_a_slip_in_a_published_class_is_named_and_names_allow_it(devkit, names, told):
+    (devkit / "Annotations/000012.xml").write_text(annotation(*(thing(name, 1, 1, 9, 9) for name in names)))
+    (devkit / "Annotations/000023.xml").write_text(annotation(size=(20, 50)))
+    (devkit / "Annotations/000005.xml").write_text(annotation(thing(names[-1], 1, 1, 9, 9)))
+    with pytest.raises(ValueError, match=told):
+        voc(devkit).check()
+    own = voc(devkit, names=list(names))
+    own.check()
+    assert own.class_names == names
+
+
+def test_own_classes_may_share_some_with_the_published_ones(devkit):
+    for name in ("000012", "000023", "000005"):
+        size = (20, 50) if name == "000023" else (40, 30)
+        (devkit / f"Annotations/{name}.xml").write_text(
+            annotation(thing("person", 1, 1, 9, 9), thing("helmet", 1, 1, 9, 9), size=size)
+        )
+    data = voc(devkit)
+    data.check()
+    assert data.class_names == ("helmet", "person")
+
+
+def test_a_size_that_the_annotation_lacks_follows_its_image(devkit, picture):
+    (devkit / "Annotations/000012.xml").write_text(annotation(thing("dog", 1, 1, 41, 30), size=None))
+    voc(devkit).check()
+    assert voc(devkit).images("train")[0].xyxy.tolist() == [[0, 0, 40, 29]]
+    picture(devkit / "JPEGImages/000012.jpg", (64, 30))
+    reader.read_split.cache_clear()  # as in another process
+    data = voc(devkit)
+    data.check()
+    assert data.images("train")[0].size == (64, 30)
+    picture(devkit / "JPEGImages/000012.jpg", (20, 30))
+    reader.read_split.cache_clear()
+    with pytest.raises(ValueError, match=r"000012\.xml: object 1 .* lies outside its image; expected one within its 20x30 pixels"):
+        voc(devkit).check()
+
+
+def test_an_image_cut_short_near_its_end_is_named(devkit):
+    path = devkit / "JPEGImages/000017.jpg"
+    voc(devkit).check()
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ValueError, match=r"000017\.jpg: not a readable image .*truncated"):
+        voc(devkit).check()
+    with pytest.raises(ValueError, match=r"000017\.jpg: not a readable image .*truncated"):
+        voc(devkit).train_set(32, 1.0, 0)[1]
 
 
 def test_splits_may_be_one_and_the_same_but_not_overlap(devkit):
