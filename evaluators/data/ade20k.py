@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from evaluators.data import DATA, pairs
+from evaluators.data.rooted import folder_at
 
 LAYOUTS = {
     "train": (("images/training", "annotations/training"), ("image/train", "mask/train")),
@@ -32,11 +33,7 @@ class Ade20k:
     @functools.cached_property
     def folder(self) -> Path:
         """The folder that holds the splits; ValueError where none is given or there."""
-        if self.root is None:
-            raise ValueError("data.root: not given; data=ade20k needs the folder, as in data.root=/data/ADEChallengeData2016")
-        root = Path(self.root).expanduser()
-        if not root.is_dir():
-            raise ValueError(f"data.root: {root} is not a folder; expected ADEChallengeData2016 as published")
+        root = folder_at(self.root, expected="ADEChallengeData2016 as published, as in data.root=/data/ADEChallengeData2016")
         inner = root / "ADEChallengeData2016"
         return inner if inner.is_dir() else root
 

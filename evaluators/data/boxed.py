@@ -15,6 +15,7 @@ from torchvision import tv_tensors
 
 from evaluators.data import checked, pictures
 from evaluators.data.pairs import part_of
+from evaluators.data.rooted import folder_at
 from evaluators.letterbox import letterbox, on_canvas
 from registry import nearest
 
@@ -104,12 +105,7 @@ class BoxedFiles(ABC):
     @functools.cached_property
     def folder(self) -> Path:
         """`root` as a path; ValueError where it is not given or not there."""
-        if self.root is None:
-            raise ValueError(f"data.root: not given; expected {self.expected}")
-        root = Path(self.root).expanduser()
-        if not root.is_dir():
-            raise ValueError(f"data.root: {root} is not a folder; expected {self.expected}")
-        return root
+        return folder_at(self.root, expected=self.expected)
 
     @abstractmethod
     def images(self, split: Split) -> tuple[BoxedImage, ...]:

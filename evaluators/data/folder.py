@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from evaluators.data import DATA, pairs
+from evaluators.data.rooted import folder_at
 
 LAYOUTS = {split: ((f"{split}/images", f"{split}/masks"), (f"image/{split}", f"mask/{split}")) for split in ("train", "val")}
 
@@ -35,16 +36,7 @@ class Folder:
     @functools.cached_property
     def folder(self) -> Path:
         """`root` as a path; ValueError where it is not given or not there."""
-        if self.root is None:
-            raise ValueError(
-                "data.root: not given; data=folder needs the folder that holds train/images, train/masks, val/images, val/masks"
-            )
-        root = Path(self.root).expanduser()
-        if not root.is_dir():
-            raise ValueError(
-                f"data.root: {root} is not a folder; expected one that holds train/images, train/masks, val/images, val/masks"
-            )
-        return root
+        return folder_at(self.root, expected="one that holds train/images, train/masks, val/images, val/masks")
 
     @functools.cached_property
     def classes(self) -> int:

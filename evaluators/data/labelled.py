@@ -15,6 +15,7 @@ from torchvision.datasets.folder import make_dataset
 from torchvision.transforms import v2
 
 from evaluators.data import checked, pictures
+from evaluators.data.rooted import folder_at
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
@@ -72,11 +73,7 @@ class ClassFolders:
     @functools.cached_property
     def folder(self) -> Path:
         """The folder that holds the splits; ValueError where none is given or there."""
-        if self.root is None:
-            raise ValueError(f"data.root: not given; expected {self.expected}")
-        root = Path(self.root).expanduser()
-        if not root.is_dir():
-            raise ValueError(f"data.root: {root} is not a folder; expected {self.expected}")
+        root = folder_at(self.root, expected=self.expected)
         return root / self.inner if self.inner and (root / self.inner).is_dir() else root
 
     @functools.cached_property

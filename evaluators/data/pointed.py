@@ -16,6 +16,7 @@ from torchvision import tv_tensors
 
 from evaluators.data import pictures
 from evaluators.data.pairs import IMAGE_ENDINGS, part_of
+from evaluators.data.rooted import folder_at
 
 SMALLEST_SIDE = 16
 """Counting networks halve an image four times."""
@@ -80,12 +81,7 @@ class PointedFiles(ABC):
     @functools.cached_property
     def folder(self) -> Path:
         """`root` as a path; ValueError where it is not given or not there."""
-        if self.root is None:
-            raise ValueError(f"data.root: not given; expected {self.expected}")
-        root = Path(self.root).expanduser()
-        if not root.is_dir():
-            raise ValueError(f"data.root: {root} is not a folder; expected {self.expected}")
-        return root
+        return folder_at(self.root, expected=self.expected)
 
     @abstractmethod
     def images(self, split: Split) -> tuple[PointedImage, ...]:
