@@ -13,6 +13,7 @@ from evaluators.optimizer import make_optimizer
 from evaluators.points import Points
 from evaluators.schedule import Schedule
 from evaluators.task import Task
+from registry import named_by
 
 
 def one_box(size: int) -> Boxes:
@@ -39,6 +40,9 @@ def check_fit(network: nn.Module, task: Task, schedule: Schedule) -> None:
     """ValueError where the task cannot read what the network gives for an image of the schedule's size, or where the schedule
     speaks of a part that the network lacks. The network is left in evaluation mode."""
     make_optimizer(network, schedule)
+    if schedule.drop_path and not named_by(type(network), {"drop_path": None}):
+        name = type(network).__name__
+        raise ValueError(f"schedule.drop_path: {schedule.drop_path}, but {name} has no stochastic depth; set it to 0")
     if task.target not in BLANK:
         return
     image = torch.zeros(1, 3, schedule.image_size, schedule.image_size, dtype=torch.uint8)

@@ -26,7 +26,7 @@ class ScenePoints(ComposedScenes):
     hollow garment, such as a sandal, and in one that is covered in the middle, it may lie beside what shows.
     """
 
-    train_count: int = 1200
+    train_count: int = 400
     val_count: int = 200
     garments: list[int] = field(default_factory=lambda: [0, 25])
     extent: list[float] = field(default_factory=lambda: [0.0625, 0.125])

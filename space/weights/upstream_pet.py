@@ -87,8 +87,7 @@ def convert(state: Mapping[str, torch.Tensor]) -> Weights:
         f"layer{i}": {"window": list(window), "mixer": mixer, "ffn": mlp(entries, f"encoder.layers.{i - 1}")}
         for i, window in enumerate(WINDOWS[layers], 1)
     }
-    depth = entries.depth("decoder.layers")
-    decoder = {"layers": depth, "ffn": mlp(entries, "decoder.layers.0"), "readout": "every" if depth > 1 else "last"}
+    decoder = {"layers": entries.depth("decoder.layers"), "ffn": mlp(entries, "decoder.layers.0")}
     arch = {"backbone": "vgg16_bn", "encoder": encoder, "decoder": decoder, "dim": dim, "heads": heads}
     return Weights(SOURCE, Arch.make("pet", arch), classes=1, image_size=(256, 256), state=entries.tensors)
 

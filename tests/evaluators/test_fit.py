@@ -36,6 +36,13 @@ def test_a_recipe_for_a_decoder_needs_one():
         check_fit(network(CLASSIFIER), TASKS["classification"](), Schedule(image_size=32, decoder_lr_factor=10.0))
 
 
+def test_stochastic_depth_is_not_asked_of_a_network_without_it():
+    schedule = Schedule(image_size=32, drop_path=0.1)
+    check_fit(network(SEGMENTER), TASKS["segmentation"](), schedule)
+    with pytest.raises(ValueError, match=r"schedule\.drop_path: 0\.1, but Sequential has no stochastic depth; set it to 0"):
+        check_fit(nn.Sequential(nn.Conv2d(3, 3, 1)), TASKS["segmentation"](), schedule)
+
+
 def test_data_of_a_further_kind_are_not_tried():
     class Smelling:
         target = "scent"

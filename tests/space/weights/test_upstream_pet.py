@@ -268,6 +268,13 @@ def test_what_does_not_fit_together_is_refused(name, shape, message, pet):
         convert({**pet, name: torch.zeros(shape)}).network()
 
 
+def test_one_decoder_layer():
+    state = {name: tensor for name, tensor in checkpoint().items() if ".decoder.layers.1." not in name}
+    weights = convert(state)
+    assert weights.arch.arch["decoder"]["layers"] == 1
+    weights.network()  # complete
+
+
 def test_two_encoder_layers_have_the_windows_of_the_lighter_network():
     weights = convert(checkpoint(layers=2))
     assert [layer["window"] for layer in weights.arch.arch["encoder"].values() if "window" in layer] == [[32, 16], [8, 4]]
