@@ -22,11 +22,12 @@ KIND_OF_GARMENT = (TOP, LEGWEAR, TOP, LEGWEAR, TOP, FOOTWEAR, TOP, FOOTWEAR, BAG
 @dataclass(frozen=True)
 class Layout:
     """How scenes are laid out: `garments` [fewest, most] in each, `extent` [smallest, largest] side of one as a part of the
-    image's, `size` of the image in pixels, and the `seed`."""
+    image's, whether the photographs are to `recolour`, `size` of the image in pixels, and the `seed`."""
 
     size: int
     garments: tuple[int, int]
     extent: tuple[float, float]
+    recolour: bool
     seed: int
 
 
@@ -43,6 +44,7 @@ class ComposedScenes(ABC):
     val_count: int = 300
     garments: list[int] = field(default_factory=lambda: [1, 1])
     extent: list[float] = field(default_factory=lambda: [0.5, 0.95])
+    recolour: bool = False
     seed: int = 0
 
     on_disk: ClassVar[str] = ""  # the data sets of this kind of truth that do read a folder
@@ -73,7 +75,7 @@ class ComposedScenes(ABC):
         return self.render("val", self.val_count, self.layout(size))
 
     def layout(self, size: int) -> Layout:
-        return Layout(size, tuple(self.garments), tuple(self.extent), self.seed)
+        return Layout(size, tuple(self.garments), tuple(self.extent), self.recolour, self.seed)
 
     @abstractmethod
     def render(self, split: embedded.Split, count: int, layout: Layout) -> Any:
@@ -123,6 +125,8 @@ def compose(rng: random.Random, split: embedded.Split, layout: Layout) -> Scene:
     """Draw one scene: a photograph's crop, and the garments that lie on it."""
     size = layout.size
     canvas, owner = crop_of_photograph(rng, split, size=size), Image.new("L", (size, size))
+    if layout.recolour:
+        canvas = recoloured(canvas, rng)
     source = embedded.garments(split)
     labels, areas = [], []
     for number in range(1, rng.randint(*layout.garments) + 1):
@@ -147,6 +151,19 @@ def crop_of_photograph(rng: random.Random, split: embedded.Split, *, size: int) 
     left, top = rng.uniform(0, photo.width - side), rng.uniform(0, photo.height - side)
     crop = photo.resize((size, size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side))
     return ImageOps.mirror(crop) if rng.random() < 0.5 else crop
+
+
+def recoloured(photo: Image.Image, rng: random.Random) -> Image.Image:
+    """The photograph with its channels exchanged and each channel's contrast (0.4 to 1) and darkest value drawn anew.
+
+    Ten photographs are few: with colours of their own, those of validation would differ from all that training has seen, and what
+    a network scores would be a matter of luck.
+    """
+    channels = rng.sample(photo.split(), 3)
+    contrasts = [rng.uniform(0.4, 1) for _ in channels]
+    darkest = [rng.uniform(0, 255 * (1 - contrast)) for contrast in contrasts]
+    tables = [[round(low + contrast * value) for value in range(256)] for low, contrast in zip(darkest, contrasts, strict=True)]
+    return Image.merge("RGB", [channel.point(table) for channel, table in zip(channels, tables, strict=True)])
 
 
 def placed(grey: np.ndarray, side: float, *, flip: bool, angle: float) -> Image.Image:

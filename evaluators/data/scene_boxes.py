@@ -30,6 +30,7 @@ class SceneBoxes(ComposedScenes):
     val_count: int = 200
     garments: list[int] = field(default_factory=lambda: [1, 3])
     extent: list[float] = field(default_factory=lambda: [0.2, 0.6])
+    recolour: bool = True
     kinds: int = 1
 
     target: ClassVar[str] = "boxes"

@@ -30,6 +30,7 @@ class ScenePoints(ComposedScenes):
     val_count: int = 200
     garments: list[int] = field(default_factory=lambda: [0, 25])
     extent: list[float] = field(default_factory=lambda: [0.0625, 0.125])
+    recolour: bool = True
 
     target: ClassVar[str] = "points"
     classes: ClassVar[int] = 1

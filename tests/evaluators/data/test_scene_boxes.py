@@ -29,7 +29,7 @@ def test_a_box_surrounds_the_visible_part_and_needs_half_of_it():
 
 
 def test_the_parts_of_composed_garments_are_parts_of_whole_silhouettes():
-    layout = Layout(48, (1, 4), (0.2, 0.6), 0)
+    layout = Layout(48, (1, 4), (0.2, 0.6), True, 0)
     shown = [garment for scene in composed("train", 60, layout) for garment in scene.shown()]
     parts = np.array([garment.part for garment in shown])
     assert ((parts >= 0) & (parts <= 1)).all()
@@ -38,6 +38,20 @@ def test_the_parts_of_composed_garments_are_parts_of_whole_silhouettes():
     for scene in composed("train", 20, layout):
         alone = scene.owner == len(scene.garments)  # nothing covers the uppermost
         assert alone.sum() <= scene.areas[-1]
+
+
+def test_recolouring_draws_a_photographs_colours_anew_for_each_scene():
+    bare = {"garments": (0, 1), "extent": (0.01, 0.02), "seed": 0}
+    as_they_are, recoloured = (
+        [scene.image.mean((0, 1)) for scene in composed("val", 40, Layout(32, recolour=recolour, **bare))]
+        for recolour in (False, True)
+    )
+    assert np.ptp(np.array(recoloured) - np.mean(recoloured, 1, keepdims=True)) > np.ptp(
+        np.array(as_they_are) - np.mean(as_they_are, 1, keepdims=True)
+    )
+    assert len({tuple(colour.round()) for colour in recoloured}) == 40
+    again = [scene.image.mean((0, 1)) for scene in composed("val", 40, Layout(32, recolour=True, **bare))]
+    assert np.array_equal(recoloured, again)
 
 
 @pytest.mark.parametrize("kinds", [1, 4])

@@ -31,7 +31,7 @@ def test_a_point_is_the_centre_of_the_visible_part_and_needs_a_quarter_of_it():
 
 def test_every_garment_that_touches_no_other_has_one_point():
     found = 0
-    for drawn in composed("train", 60, Layout(96, (1, 4), (0.1, 0.2), 0)):
+    for drawn in composed("train", 60, Layout(96, (1, 4), (0.1, 0.2), True, 0)):
         blobs, count = label(drawn.owner > 0, np.ones((3, 3)))
         if count != len(drawn.garments) or any(shown.part < 1 for shown in drawn.shown()):
             continue
