@@ -2,13 +2,30 @@
 
 import math
 
+import torch
 from timm.utils import ModelEmaV3
 from torch import nn
 
 from evaluators.schedule import Schedule
 
 
-class RampedAverage(ModelEmaV3):
+class Average(ModelEmaV3):
+    """timm's, which lists all tensors of both networks anew at each update: of a small network that takes longer than averaging."""
+
+    _of: int | None = None
+
+    def apply_update_(self, model: nn.Module, decay: float) -> None:
+        if self._of != id(model):
+            self._of = id(model)
+            both = list(zip(self.module.state_dict().values(), model.state_dict().values(), strict=True))
+            self._averaged = [pair for pair in both if pair[0].is_floating_point()]
+            self._copied = [pair for pair in both if not pair[0].is_floating_point()]
+        torch._foreach_lerp_(*map(list, zip(*self._averaged, strict=True)), weight=1.0 - decay)
+        for own, given in self._copied:
+            own.copy_(given)
+
+
+class RampedAverage(Average):
     """Decay `decay` * (1 - exp(-t / ramp)) at the t-th update, from 1. Source: Megvii-BaseDetection/YOLOX."""
 
     def __init__(self, network: nn.Module, *, decay: float, ramp: float):
@@ -20,7 +37,7 @@ class RampedAverage(ModelEmaV3):
         return self.decay * (1 - math.exp(-(step + 1) / self.ramp))
 
 
-def make_average(network: nn.Module, schedule: Schedule, *, steps: int) -> ModelEmaV3 | None:
+def make_average(network: nn.Module, schedule: Schedule, *, steps: int) -> Average | None:
     """The schedule's average for a training of so many steps in all; None where it has none.
 
     A decay d remembers about 1 / (1 - d) steps; `ema_span` bounds that to a part of the training, so that a short one does not
@@ -30,4 +47,4 @@ def make_average(network: nn.Module, schedule: Schedule, *, steps: int) -> Model
         return None
     decay = min(schedule.ema, max(0.0, 1 - 1 / (schedule.ema_span * steps))) if schedule.ema_span else schedule.ema
     ramp = schedule.ema_ramp * steps
-    return RampedAverage(network, decay=decay, ramp=ramp) if ramp else ModelEmaV3(network, decay=decay, use_warmup=True)
+    return RampedAverage(network, decay=decay, ramp=ramp) if ramp else Average(network, decay=decay, use_warmup=True)

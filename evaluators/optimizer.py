@@ -23,6 +23,7 @@ def make_optimizer(network: nn.Module, schedule: Schedule) -> torch.optim.Optimi
         lr=schedule.lr,
         weight_decay=schedule.weight_decay,
         param_group_fn=lambda module: parameter_groups(module, schedule),
+        foreach=True,  # torch's default on GPUs alone; on CPUs the numbers are the same, in less time
     )
 
 

@@ -104,6 +104,12 @@ def free(latency, params):
 
 
 @pytest.fixture
+def variant_of():
+    """`variant`, for tests that write runs of many networks."""
+    return variant
+
+
+@pytest.fixture
 def writer(tmp_path):
     """Makes run directories: writer("name", **search settings)."""
     return lambda name="default", **search: RunWriter(tmp_path / "segformer" / name, **search)

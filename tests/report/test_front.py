@@ -1,11 +1,14 @@
 """Comparing networks: seeds averaged, only equally trained ones ranked, changes against the baseline."""
 
+import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import report
 from report.changes import changes
-from report.fidelity import agreements
+from report.fidelity import agreements, interval, warning
 from report.figures import figure, percent
 from report.front import compare
 from report.headlines import headlines
@@ -148,3 +151,90 @@ def test_a_failed_baseline_leaves_nothing_to_compare_with(writer):
     assert comparison.baseline is None
     assert headlines(comparison, {}) == ()
     assert "0.300" in summary_text(found, comparison, {})
+
+
+def test_a_first_rung_that_ranks_at_random_is_warned_of(writer, variant_of):
+    run, rng = writer(), random.Random(1)
+    run.trial(named("segformer_b2"), latency=100.0, miou=0.3, rungs=2)
+    for k in range(24):
+        number = run.ask(variant_of(rng), rung=2)
+        run.rung(number, 0, latency_ms=50.0 + k)
+        run.rung(number, 1, miou=rng.random())
+        run.rung(number, 2, miou=k / 100)
+        run.end(number, "ok", "")
+    (found,) = agreements(load(run.directory))
+    assert found.low < found.tau < found.high
+    assert found.low < 0.2
+    assert not found.reliable
+    told = warning(load(run.directory), (found,))
+    assert told.startswith("Rung 1 does not rank networks reliably. mIoU: tau ")
+    assert "promoted" not in told
+    text = summary_text(load(run.directory), compare(load(run.directory)), {})
+    assert "Rung 1 does not rank networks reliably" in text
+    assert "does not rank networks reliably.</b>" in report.write(run.directory).read_text(encoding="utf-8")
+    for _ in range(3):
+        run.trial(variant_of(rng), latency=200.0, miou=0.1, rungs=1)
+    assert "promoted: alike by selection" in warning(load(run.directory), agreements(load(run.directory)))
+
+
+def test_the_interval_of_tau_narrows_with_the_trials_and_holds_the_value():
+    rng = np.random.default_rng(3)
+    widths = []
+    for count in (20, 200, 2000):
+        early = rng.standard_normal(count)
+        low, high = interval(early, early + rng.standard_normal(count))
+        assert low < 0.5 < high  # the tau of two normals of correlation 1/sqrt(2)
+        widths.append(high - low)
+    assert widths[0] > widths[1] > widths[2]
+    assert interval(np.arange(9.0), np.arange(9.0)) == (1.0, 1.0)
+
+
+def test_too_few_to_say(writer, variant_of):
+    run, rng = writer(), random.Random(2)
+    run.trial(named("segformer_b2"), latency=100.0, miou=0.3)
+    for _ in range(6):
+        run.trial(variant_of(rng), latency=90.0, miou=0.2, rungs=1)
+    assert "6 networks" in warning(load(run.directory), agreements(load(run.directory)))
+    text = summary_text(load(run.directory), compare(load(run.directory)), {})
+    assert "too few to say" in " ".join(text.split())
+
+
+def seeded(run, arch, latency, mean, spread, seeds=3):
+    for seed in range(seeds):
+        run.trial(arch, latency=latency, miou=mean + spread * (seed - 1), seed=seed)
+
+
+def test_the_probability_that_a_member_of_the_front_is_undominated(writer):
+    run = writer()
+    seeded(run, named("segformer_b2"), 100.0, 0.300, 0.02)
+    seeded(run, named("boostformer"), 60.0, 0.299, 0.02)  # far faster, and as good within the noise
+    seeded(run, named("segformer_b1"), 40.0, 0.10, 0.02)  # far worse than both, and fastest
+    comparison = compare(load(run.directory))
+    sure = {network.arch.id: network.undominated for network in comparison.front}
+    assert sure[named("segformer_b1").id] == 1.0
+    assert sure[named("segformer_b2").id] == pytest.approx(0.5, abs=0.06)
+    assert sure[named("boostformer").id] == 1.0
+    assert "undominated" in summary_text(load(run.directory), comparison, {})
+    assert any("undominated with" in card.place for card in headlines(comparison, {}))
+    assert "&gt; 99 %" in report.write(run.directory).read_text(encoding="utf-8")
+    assert "undominated" in (run.directory / "front.csv").read_text().splitlines()[0]
+
+
+def test_without_seeds_nothing_is_said_of_it(full):
+    comparison = compare(load(full))
+    assert not comparison.sure
+    assert "undominated" not in summary_text(load(full), comparison, {}).lower()
+
+
+def test_what_is_only_measured_is_listed_and_not_on_the_front(writer):
+    run = writer()
+    run.trial(named("segformer_b2"), latency=100.0, miou=0.3)
+    run.trial(named("boostformer"), latency=10.0, miou=0.0, rungs=0)
+    found = load(run.directory)
+    assert [trial.kind for trial in found.trials] == ["ok", "measured"]
+    assert [network.arch.id for network in compare(found).front] == [named("segformer_b2").id]
+    assert "1 finished, 1 measured only" in summary_text(found, compare(found), {})
+    again = run.ask(named("boostformer"), rung=1, continues=1)
+    run.rung(again, 1, miou=0.1)
+    run.end(again, "ok", "")
+    assert load(run.directory).trials[1].kind == "ok"

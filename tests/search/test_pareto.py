@@ -6,7 +6,7 @@ from toy import measurements, toy_space
 
 from evaluators.api import Outcome
 from search.objectives import objectives
-from search.pareto import dominates, front, hypervolume, ranks
+from search.pareto import best_first, dominates, front, hypervolume, ranks
 from search.records import Proposal, Record
 
 
@@ -16,6 +16,29 @@ def test_dominance_and_ties():
     assert not dominates((0, 3), (1, 2))
     assert ranks([(0, 3), (1, 2), (1, 2), (1, 3), (5, 5)]) == [0, 0, 0, 1, 2]
     assert ranks([]) == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_ranks_peel_front_after_front(count):
+    rng = random.Random(count)
+    points = [tuple(rng.randrange(12) for _ in range(count)) for _ in range(300)]  # with equals, over more than one block
+    left, expected, level = dict(enumerate(points)), {}, 0
+    while left:
+        best = [n for n, at in left.items() if not any(dominates(other, at) for other in left.values())]
+        expected |= dict.fromkeys(best, level)
+        left, level = {n: at for n, at in left.items() if n not in expected}, level + 1
+    assert ranks(points) == [expected[n] for n in range(300)]
+
+
+def test_ranks_of_ten_thousand():
+    line = [(float(n), float(n), float(n)) for n in range(10_000)]
+    assert ranks(line[::-1]) == list(range(10_000))[::-1]
+
+
+def test_best_first_takes_the_ends_then_what_has_room():
+    points = [(0, 9), (3, 4), (4, 3), (9, 0), (9, 9), (3, 4)]
+    assert best_first(points) == [0, 3, 1, 2, 5, 4]
+    assert best_first([]) == []
 
 
 @pytest.mark.parametrize("objectives_count", [1, 2, 3, 4])

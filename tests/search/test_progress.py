@@ -57,6 +57,29 @@ def test_a_resumed_run_says_so():
     assert "continuing a run of 2 trials, 1 of them to be launched again" in out.getvalue()
 
 
+def test_a_budget_shows_what_is_spent_of_it():
+    out = io.StringIO()
+    progress = Progress(5, goals=strategy().goals, last=2, console=Console(file=out, width=120))
+    each = record(1, {"miou": 0.6, "latency_ms": 1.0}, Outcome("ok"))
+    progress.asked(Record(1, each.proposal, 1))
+    progress.stands(4.3333, 25.0, "full")
+    progress.ended(each)
+    assert out.getvalue().strip().endswith("[4.333 of 25 full]")
+
+
+def test_what_was_only_measured_counts_for_nothing_and_a_continued_trial_once():
+    space = toy_space()
+    arch = next(space.enumerate())
+    cheap = Record(3, Proposal(arch, 0, 0), 3, measurements={"latency_ms": 1.0}, outcome=Outcome("ok"), ended_at=3)
+    first = Record(4, Proposal(arch, 0, 1), 4, measurements={"miou": 0.5}, outcome=Outcome("ok"), ended_at=4)
+    again = Record(5, Proposal(arch, 0, 2, 4), 4, measurements={"miou": 0.6}, outcome=Outcome("ok"), ended_at=5)
+    lines = told(cheap, first, again, goals=strategy().goals)
+    assert "measured only  latency_ms 1" in lines[0]
+    assert [line.rpartition("  ")[2] for line in lines] == ["[0/5]", "[1/5]", "[1/5]"]
+    assert lines[2].startswith("trial   4 ")
+    assert "to rung 2" in lines[2]
+
+
 def told(*records, goals):
     out = io.StringIO()
     progress = Progress(5, goals=goals, last=2, console=Console(file=out, width=120))

@@ -15,7 +15,8 @@ from evaluators.api import Outcome, RungResult
 from search.launch.driver import STREAK, next_proposal, streak
 from search.pareto import front
 from search.records import Ledger, Proposal, Record, Records
-from search.strategy import STRATEGIES
+from search.spending import epochs
+from search.strategy import STRATEGIES, Standing
 from search.strategy.gp import asking_share
 
 SPACE = toy_space()
@@ -26,6 +27,7 @@ OPTIONS = {
 }
 OPTIONS |= {"gp": {"startup": 8}, "tpe": {"startup": 4}}
 names = pytest.mark.parametrize("name", STRATEGIES.names())
+searching = pytest.mark.parametrize("name", [name for name in STRATEGIES if name not in ("archs", "gp")])
 
 
 def chosen(name, **options):
@@ -35,7 +37,7 @@ def chosen(name, **options):
 def close(ledger, number, kind="ok", train_s=100.0):
     """End trial `number` as the toy evaluator would."""
     proposal = ledger[number].proposal
-    for rung in range(proposal.rung + 1):
+    for rung in (rung for rung in range(proposal.rung + 1) if not ledger.has(number, rung)):
         readings = measurements(proposal.arch, proposal.seed, rung)
         readings |= {"train_s": train_s} if rung else {}
         ledger.apply({"event": "rung", "number": number, "rung": rung, "measurements": readings})
@@ -44,7 +46,7 @@ def close(ledger, number, kind="ok", train_s=100.0):
 
 def ask(ledger, proposal, ask_s=0.0):
     arch = {"network": proposal.arch.network, "arch": proposal.arch.arch}
-    event = {"event": "asked", "number": len(ledger), "continues": None, "seed": proposal.seed, "rung": proposal.rung}
+    event = {"event": "asked", "number": len(ledger), "continues": proposal.trial, "seed": proposal.seed, "rung": proposal.rung}
     ledger.apply({**event, "arch": arch, "ask_s": ask_s})
 
 
@@ -66,11 +68,11 @@ def played(strategy, *, workers=1, kind=lambda arch: "ok", space=SPACE, limit=20
 @names
 def test_only_valid_asks_the_opening_first_and_no_repeats(name):
     records = played(chosen(name))
-    assert len(records) == 10
-    assert len(records.keys) == 10
+    assert records.trained(2) == len({(r.proposal.arch.id, r.proposal.seed) for r in records if r.proposal.rung}) == 10
     assert records[0].proposal.arch == SPACE.baseline
     assert all(record.proposal.arch in SPACE for record in records)
-    assert all(record.proposal.rung == 2 for record in records)
+    assert all(record.proposal.rung == 2 for record in records) or STRATEGIES[name].continues
+    assert len({(record.trial, record.proposal.rung) for record in records}) == len(records)
     if name != "archs":
         assert records[1].proposal.arch == SPACE.known[0]
 
@@ -92,23 +94,23 @@ def test_the_lag_makes_the_sequence_independent_of_the_workers(name):
     lagged = chosen(name, lag=3)
     sequences = [[record.proposal for record in played(lagged, workers=workers)] for workers in (1, 2, 3, 5)]
     assert all(sequence == sequences[0] for sequence in sequences)
-    assert len(sequences[0]) == 10
+    assert len({proposal.arch.id for proposal in sequences[0] if proposal.rung}) == 10
 
 
 @names
 def test_failed_trials_do_not_stop_it(name):
     records = played(chosen(name), kind=lambda arch: "failed" if arch.arch["a"] >= 2 else "ok")
-    assert len(records) == 10
+    assert records.trained(2) == 10
 
 
-@pytest.mark.parametrize("name", [name for name in STRATEGIES if name not in ("archs", "gp")])
+@searching
 def test_infeasible_ones_do_not_count(name):
     records = played(chosen(name), kind=lambda arch: "infeasible" if arch.arch["a"] >= 3 else "ok")
     assert records.trained(2) == 10
-    assert len(records.keys) == len(records)
+    assert len(records.keys) == len({record.trial for record in records})
 
 
-@pytest.mark.parametrize("name", [name for name in STRATEGIES if name not in ("archs", "gp")])
+@searching
 def test_it_stops_when_the_space_is_used_up(name):
     small = toy_space(narrowed=True, a=[0, 1], b=[0, 1, 3])
     records = played(chosen(name, trials=1000), space=small)
@@ -158,7 +160,52 @@ def test_archs_trains_its_list_under_each_seed():
 @names
 def test_the_total_is_what_a_run_trains(name):
     conf = chosen(name)
-    assert conf.total(SPACE) == len(played(conf)) == 10
+    records = played(conf)
+    assert conf.total(SPACE) == records.trained(2) == 10
+    assert conf.standing(SPACE, records) == Standing(10, 10, "members")
+
+
+@searching
+def test_a_budget_is_kept_and_used(name):
+    """In full trainings: no ask exceeds it, also with several running, and no member more could have been paid for."""
+    conf = chosen(name, trials=1000, budget="8 full")
+    for workers in (1, 4):
+        records = played(conf, workers=workers)
+        spent = epochs(records, conf.rungs)
+        assert 7 * 3 < spent <= 8 * 3
+        assert conf.standing(SPACE, records) == Standing(spent / 3, 8.0, "full")
+        assert "of 8 full" in conf.summed_up(SPACE, records)
+
+
+@searching
+def test_the_baseline_can_be_left_out(name):
+    records = played(chosen(name, baseline=False, trials=5))
+    assert SPACE.known[0] not in [record.proposal.arch for record in records[:2]] or name == "grid"
+    assert records.trained(2) == 5
+
+
+@searching
+def test_confirming_adds_seeds_after_the_members(name):
+    conf = chosen(name, confirm=3)
+    records = played(conf, workers=2)
+    more = [record.proposal for record in records if record.proposal.seed != 0]
+    assert more
+    assert records.trained(2, seed=0) == 10
+    assert not any(record.proposal.seed == 0 for record in records[len(records) - len(more) :])
+    assert all(proposal.rung == 2 and proposal.seed in (1, 2) for proposal in more)
+    assert conf.standing(SPACE, records) == Standing(10 + len(more), 10 + len(more), "members")
+    bounded = chosen(name, confirm=3, budget="9 full")
+    assert epochs(played(bounded, workers=2), bounded.rungs) <= 27
+
+
+@searching
+def test_asks_that_follow_a_log_equal_fresh_ones(name, monkeypatch):
+    """What is kept from ask to ask changes nothing: also with a lag, and between two runs asked in turns."""
+    for options in ({}, {"lag": 3}, {"confirm": 2, "budget": "9 full"}):
+        followed = [record.proposal for record in played(chosen(name, **options), workers=3)]
+        with monkeypatch.context() as patch:
+            patch.setattr("search.index.KEPT", 0)
+            assert [record.proposal for record in played(chosen(name, **options), workers=3)] == followed
 
 
 def test_the_total_of_a_list_and_of_a_small_grid():
@@ -207,6 +254,15 @@ def test_gp_warns_then_refuses_where_asking_is_slower_than_training(caplog):
         ({"limits": {"latency_ms": 0.0}}, "search.limits.latency_ms: 0.0 given"),
         ({"limits": {"latency_ms": float("nan")}}, "search.limits.latency_ms: nan given"),
         ({"objectives": {"miou": "up"}}, "unknown direction 'up'"),
+        ({"budget": "25 ful"}, r"unknown unit 'ful'.*Did you mean 'full'"),
+        ({"budget": "25"}, "search.budget: '25' given"),
+        ({"budget": "-3 epochs"}, "allowed: a number above 0"),
+        ({"confirm": -1}, "search.confirm: -1 given"),
+        ({"name": "archs", "budget": "3 full"}, "search.budget: 3 full given; not allowed with search=archs"),
+        ({"name": "mutate", "startup": 0}, "search.startup: 0 given"),
+        ({"name": "promote", "eta": 1.0}, "search.eta: 1.0 given"),
+        ({"name": "promote", "proposer": "mutat"}, r"unknown proposer 'mutat'.*Did you mean 'mutate'"),
+        ({"name": "promote", "proposer": "archs"}, "unknown proposer 'archs'"),
         ({"name": "nsga2", "population": 1}, "search.population"),
         ({"name": "nsga3", "population": 1}, "search.population"),
     ],
