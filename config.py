@@ -9,14 +9,12 @@ import copy
 import dataclasses
 import difflib
 import functools
-import hashlib
-import itertools
 import os
 import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +34,11 @@ from evaluators.evaluation import Evaluation
 from evaluators.inherit import PARENT
 from evaluators.latency import BACKENDS
 from evaluators.schedule import Schedule
+from evaluators.table import RecordedTrainings, load_table
+from evaluators.tables.mapping import TableConf
 from evaluators.task import TASKS
 from registry import import_plugins, nearest
+from search.command_line import config_dirs, flat_keys, key_of, listed, run_name
 from search.launch import LAUNCHERS
 from search.objectives import check_names, with_metric
 from search.strategy import STRATEGIES
@@ -47,15 +48,16 @@ from space.narrowing import keep_fixed, refuse_outside
 
 CONF = Path(__file__).parent / "conf"
 NARROWING = ("space.arch.", "space.where")
-NOT_THE_RUN = ("run", "search.trials", "launch", "hydra", "results")
-"""Overrides that, with the space itself, do not name a run: where it is, how long it goes on and what launches it."""
+TRAINING = ("space", "task", "data", "schedule", "latency", "device", "init")
+"""Keys that say how candidates are trained and measured: a recorded table has done that."""
 
 
 @dataclass(frozen=True)
 class RunConf:
     """The root of conf/config.yaml. Each group holds one of its registered dataclasses."""
 
-    space: Any = MISSING
+    space: Any = None  # one of these two: what is trained, or the recorded trainings that are replayed
+    table: Any = None
     task: Any = MISSING
     data: Any = MISSING
     schedule: Any = MISSING
@@ -76,12 +78,17 @@ class Run:
     space: Space
     strategy: Any
     launcher: Any
-    evaluation: Evaluation
+    evaluation: Evaluation | RecordedTrainings
     directory: Path
     command: str
     conf: Mapping[str, Any] = field(repr=False)  # as config.yaml keeps it
     note: str = ""  # what the user should know before the first trial
     columns: tuple[str, ...] = ("params_m", "macs_g")  # shown beside the objectives while the run goes on
+
+    @property
+    def defaults(self) -> dict[str, dict[str, Any]]:
+        """What a key of config.yaml stood for before it was known, by group."""
+        return {**self.evaluation.defaults(), "search": asdict(type(self.strategy)())}
 
 
 def entry_point(main: Callable[[Run], None]) -> Callable[[], None]:
@@ -141,8 +148,30 @@ def typed(conf: DictConfig) -> Any:
 def load(conf: DictConfig) -> Run:
     """Check everything that can be checked before a trial starts, and build the run's objects. ValueError says what is wrong."""
     choices, overrides = HydraConfig.get().runtime.choices, list(HydraConfig.get().overrides.task)
-    if OmegaConf.is_missing(conf, "space"):
-        raise ValueError(f"no space was named. Say +space=<name>; {nearest('', conf_names('space'))}")
+    if conf.space is not None and conf.table is not None:
+        raise ValueError("both +space and +table were given; allowed: one of them, as the choices of a table are a space")
+    if conf.space is None and conf.table is None:
+        spaces, tables = nearest("", conf_names("space")), nearest("", conf_names("table"))
+        raise ValueError(f"no space was named. Say +space=<name>; {spaces} To replay recorded trainings: +table=<name>; {tables}")
+    found = trained(conf, choices, overrides) if conf.table is None else replayed(conf, choices, overrides)
+    space, strategy, evaluation = found
+    if isinstance(strategy, ArchList):
+        strategy = replace(strategy, members=[find_member(name, space.network) for name in strategy.archs])
+    launch = typed(conf.launch)
+    return Run(
+        space=space,
+        strategy=strategy,
+        launcher=replace(launch, plugins=list(conf.plugins)) if hasattr(launch, "plugins") else launch,
+        evaluation=evaluation,
+        directory=Path(conf.results).resolve() / space.name / (conf.run or run_name(overrides)),
+        command=shlex.join(["python", *sys.orig_argv[1:]]) if sys.argv[0].endswith("run_search.py") else "",
+        note=evaluation.check(),
+        conf=kept(conf, choices, space, objectives=strategy.objectives),
+    )
+
+
+def trained(conf: DictConfig, choices: Mapping[str, Any], overrides: list[str]) -> tuple[Space, Any, Evaluation]:
+    """What a search that trains is made of."""
     values: RunConf = typed(conf)
     values = replace(values, data=with_whole_path(values.data), search=with_metric(values.search, values.task.metrics))
     space = load_space(conf, choices["space"], overrides)
@@ -150,9 +179,6 @@ def load(conf: DictConfig) -> Run:
         resolved_device(values.device, "device"), values.latency.resolved_device
     free = [*COUNTERS, *values.latency.limitable]
     check_names(values.search.objectives, values.search.limits, free=free, trained=values.task.metrics)
-    strategy = replace(values.search, rungs=values.schedule.rungs, inherit=values.init == PARENT)
-    if isinstance(strategy, ArchList):
-        strategy = replace(strategy, members=[find_member(name, space.network) for name in strategy.archs])
     evaluation = Evaluation(
         baseline=space.baseline,
         input_size=tuple(space.input_size),
@@ -166,16 +192,25 @@ def load(conf: DictConfig) -> Run:
         cache=Path(values.results).resolve() / "cache",
         init=str(Path(values.init).expanduser().resolve()) if values.init not in (None, PARENT) else values.init or "",
     )
-    return Run(
-        space=space,
-        strategy=strategy,
-        launcher=replace(values.launch, plugins=values.plugins) if hasattr(values.launch, "plugins") else values.launch,
-        evaluation=evaluation,
-        directory=Path(values.results).resolve() / space.name / (values.run or run_name(overrides)),
-        command=shlex.join(["python", *sys.orig_argv[1:]]) if sys.argv[0].endswith("run_search.py") else "",
-        note=evaluation.check(),
-        conf=kept(conf, choices, objectives=values.search.objectives),
-    )
+    return space, replace(values.search, rungs=values.schedule.rungs, inherit=values.init == PARENT), evaluation
+
+
+def replayed(conf: DictConfig, choices: Mapping[str, Any], overrides: list[str]) -> tuple[Space, Any, RecordedTrainings]:
+    """What a search over recorded trainings is made of."""
+    name, source = choices["table"], conf_file("table", choices["table"])
+    if OmegaConf.is_missing(conf.table, "file") or not conf.table.file:
+        raise ValueError(f"table.file: not given; expected the path of the recorded trainings, table.file=... ({source})")
+    for item in overrides:
+        if key_of(item).split(".")[0] in TRAINING:
+            raise ValueError(f"{item}: there is nothing to train or to time beside +table={name}, its trainings are recorded")
+    mapping = typed(conf.table)
+    if not isinstance(mapping, TableConf):
+        raise ValueError(f"table '{name}': its types are missing; begin the file with defaults: [table_schema, _self_] ({source})")
+    table = load_table(name, mapping)
+    search = with_metric(typed(conf.search), mapping.metric)
+    check_names(search.objectives, search.limits, free=list(mapping.measurements), trained=mapping.metric)
+    evaluation = RecordedTrainings(name, table.conf, dict(search.limits))
+    return table.space, replace(search, rungs=mapping.epochs, separate=mapping.separate), evaluation
 
 
 def with_whole_path(data: Any) -> Any:
@@ -184,13 +219,18 @@ def with_whole_path(data: Any) -> Any:
     return replace(data, root=str(Path(root).expanduser().resolve())) if root else data
 
 
-def kept(conf: DictConfig, choices: Mapping[str, Any], *, objectives: Mapping[str, str]) -> dict[str, Any]:
+def kept(conf: DictConfig, choices: Mapping[str, Any], space: Space, *, objectives: Mapping[str, str]) -> dict[str, Any]:
     """The configuration as plain values, with the option taken of each group and the objectives by their measurements' names;
-    without Hydra's own."""
+    without Hydra's own and without what this run has no use for. A table's choices are written out as a space."""
     values = {key: OmegaConf.to_container(node) if OmegaConf.is_config(node) else node for key, node in conf.items()}
     values["search"]["objectives"] = dict(objectives)
-    taken = {group: name for group, name in choices.items() if not group.startswith("hydra/")}
-    return {"choices": taken, **{key: value for key, value in values.items() if key != "hydra"}}
+    unused = {"hydra", "table"} if conf.table is None else {"hydra", *TRAINING}
+    taken = {group: name for group, name in choices.items() if group.split("/")[0] not in unused}
+    values = {key: value for key, value in values.items() if key not in unused}
+    if conf.table is not None:
+        values["table"]["file"] = space.origin[3]
+        values["space"] = {"network": space.network, "arch": space.origin[0].arch}
+    return {"choices": taken, **values}
 
 
 def load_space(conf: DictConfig, name: str, overrides: list[str]) -> Space:
@@ -251,19 +291,6 @@ def conf_folders() -> list[Path]:
     return folders or [CONF]
 
 
-def run_name(overrides: Iterable[str]) -> str:
-    """A readable name, the same for the same search: a slug of the overrides that matter, and eight digits of their hash."""
-    kept = sorted(item for item in overrides if key_of(item) != "space" and not key_of(item).startswith(NOT_THE_RUN))
-    if not kept:
-        return "default"
-    slug = re.sub(r"[^A-Za-z0-9.]+", "-", "_".join(item.lstrip("+~") for item in kept)).strip("-")[:60].rstrip("-._")
-    return f"{slug}-{hashlib.sha1(chr(10).join(kept).encode()).hexdigest()[:8]}"
-
-
-def key_of(override: str) -> str:
-    return override.split("=", 1)[0].lstrip("+~").split("@", 1)[0]
-
-
 def register(plugins: Iterable[str]) -> None:
     """Import the plug-ins, then store the dataclass of everything registered as a schema for its group's yaml files."""
     import_plugins(plugins)
@@ -273,13 +300,16 @@ def register(plugins: Iterable[str]) -> None:
     for group, name, schema in [
         *schemas,
         ("space", "space", SpaceConf),
+        ("table", "table", TableConf),
         ("schedule", "schedule", Schedule),
         (None, "run", RunConf),
     ]:
         node = OmegaConf.structured(schema)
         OmegaConf.set_readonly(node, None)  # OmegaConf takes a frozen dataclass as read-only, and Hydra could not merge into it
-        for key in {"limits", "objectives"} & set(node):
+        for key in {"limits", "objectives", "reference", "measurements", "metric"} & set(node):
             OmegaConf.set_struct(node[key], False)  # their keys are names of measurements: the command line may add any
+        if schema is TableConf:
+            OmegaConf.set_struct(node.baseline, False)  # its keys are columns
         store.store(name=f"{name}_schema", node=node, group=group)
 
 
@@ -297,17 +327,6 @@ def plugins_named(arguments: list[str]) -> list[str]:
                     with path.open() as file:  # so that a yaml error names it
                         named += listed((yaml.safe_load(file) or {}).get("plugins"))
     return named
-
-
-def config_dirs(arguments: list[str]) -> list[Path]:
-    """The folders that a command line adds: `--config-dir conf`, `--config-dir=conf`."""
-    given = [value for flag, value in itertools.pairwise(arguments) if flag in ("--config-dir", "-cd")]
-    return [Path(value) for value in [*given, *(a.split("=", 1)[1] for a in arguments if a.startswith("--config-dir="))]]
-
-
-def listed(names: Any) -> list[str]:
-    """`plugins` as yaml gives it: a list, one name, nothing."""
-    return [names] if isinstance(names, str) else list(names or [])
 
 
 def explain(error: Exception, arguments: list[str]) -> str:
@@ -351,10 +370,3 @@ def known_keys(arguments: list[str]) -> list[str]:
         with contextlib.suppress(HydraException), compose(overrides, config_dir=folder) as conf:
             return list(flat_keys(OmegaConf.to_container(conf, throw_on_missing=False)))
     return []
-
-
-def flat_keys(node: Any, prefix: str = "") -> Iterable[str]:
-    for key, value in node.items() if isinstance(node, dict) else ():
-        if prefix or key != "hydra":
-            yield f"{prefix}{key}"
-            yield from flat_keys(value, f"{prefix}{key}.")

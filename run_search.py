@@ -1,6 +1,7 @@
 """The main flow: read conf, build the space, the evaluation and the strategy, launch, report.
 
 python run_search.py +space=segformer
+python run_search.py +table=nasbench201 table.file=...
 python run_search.py --help
 """
 
@@ -21,11 +22,11 @@ def main(run: Run) -> None:
     progress = Progress(members, goals=run.strategy.goals, last=run.strategy.rung, columns=run.columns)
     stopped = False
     with Log.open(run.directory) as log:
-        keep_conf(run.directory, run.conf, defaults=run.evaluation.defaults())
+        keep_conf(run.directory, run.conf, defaults=run.defaults)
         log.started(environment(run.command))
         if run.note:
             progress.note(run.note)
-        progress.note(f"up to {members} members; results in {run.directory}")
+        progress.note(f"up to {run.strategy.budget or f'{members} members'}; results in {run.directory}")
         try:
             run.launcher.run(run.space, run.strategy, run.evaluation, log, progress=progress)
         except KeyboardInterrupt:

@@ -19,6 +19,7 @@ from evaluators.cost.cache import CostCache
 from evaluators.device import resolved_device
 from evaluators.fit import check_fit
 from evaluators.inherit import LEFT, PARENT, digest, inherit, leave, weights_of
+from evaluators.limits import excess
 from evaluators.train import TrialFailed, seeded, train
 from evaluators.turns import DeviceTurns
 from registry import import_plugins
@@ -161,13 +162,7 @@ class Evaluation:
 
     def _excess(self, arch: Arch, measurements: Measurements) -> str:
         """The first limit that is exceeded, and by how much. None holds for the baseline: all others are compared with it."""
-        if arch == self.baseline:
-            return ""
-        for name, limit in self.limits.items():
-            value = measurements.get(name)
-            if value is not None and value > limit:
-                return f"{name} {value:.4g} is over its limit {limit:g} by {value - limit:.4g} ({(value / limit - 1) * 100:.1f} %)"
-        return ""
+        return "" if arch == self.baseline else excess(measurements, self.limits)
 
 
 def readable(kept: Path) -> Measurements | None:

@@ -3,10 +3,12 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 import report
+from evaluators.tables.recorded_space import restore_network
 from registry import import_plugins
 
 
@@ -15,15 +17,17 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m report", description=__doc__)
     parser.add_argument("run", nargs="+", type=Path, help="a run directory, results/<space>/<run>")
     for run_dir in parser.parse_args(arguments).run:
-        import_plugins(plugins_of(run_dir / "config.yaml"))
+        conf = read_conf(run_dir / "config.yaml")
+        import_plugins(conf.get("plugins") or [])
+        restore_network(conf)
         page = report.write(run_dir)
         print(f"{report.summary(run_dir)}\nReport: {page}")
 
 
-def plugins_of(conf: Path) -> list[str]:
-    """The plug-ins that a run was made with."""
+def read_conf(conf: Path) -> dict[str, Any]:
+    """What a run was made with."""
     content = yaml.safe_load(conf.read_text()) if conf.is_file() else None
-    return (content or {}).get("plugins") or []
+    return content or {}
 
 
 if __name__ == "__main__":

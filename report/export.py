@@ -33,6 +33,7 @@ def write_arches(comparison: Comparison, folder: Path) -> list[Path]:
 def _row(network: Network, comparison: Comparison) -> dict[str, object]:
     names = [name for name, value in network.measurements.items() if value is not None]
     row: dict[str, object] = {"rank": network.rank, "arch_id": network.arch.id}
+    row |= {"undominated": round(network.undominated, 3)} if network.undominated is not None else {}
     row |= {"trials": " ".join(map(str, network.trials)), "rung": network.rung}
     row |= {name: network.measurements[name] for name in names}
     told = [*(goal.name for goal in comparison.goals), "params_m", "macs_g", "latency_ms"]

@@ -2,17 +2,23 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 from scipy.stats import kendalltau, spearmanr
 
+from report.figures import figure
 from report.run import Run
 
 ENOUGH = 5
 """Fewer networks than this say nothing about a ranking."""
+RESAMPLES = 1000
+MOST = 1000
+"""Trials that an interval is taken from: of more, so many drawn at random, which makes it wider rather than narrower."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Rank correlation of one measurement between a rung and the last: Kendall's tau, Spearman's rho, over `count` trials."""
+    """Rank correlation of one measurement between a rung and the last: Kendall's tau with its 95 % interval, Spearman's rho, over
+    the `count` trials that have both. `stopped`: trials that ended at an earlier rung, as a search that promotes has them."""
 
     measurement: str
     rung: int
@@ -20,19 +26,58 @@ class Agreement:
     count: int
     tau: float
     rho: float
+    low: float
+    high: float
+    stopped: int = 0
+
+    @property
+    def reliable(self) -> bool:
+        return self.tau >= 0.4 and self.low >= 0.2
 
     @property
     def verdict(self) -> str:
+        if not self.reliable:
+            return "does not rank networks reliably"
         if self.tau >= 0.7:
             return "ranks networks nearly as the last rung does"
-        return "tells good networks from bad ones, not close ones apart" if self.tau >= 0.4 else "does not rank networks reliably"
+        return "tells good networks from bad ones, not close ones apart"
 
 
 def agreements(run: Run) -> tuple[Agreement, ...]:
     """For every trained objective and each rung before the last; none where fewer than ENOUGH trials reached both."""
-    last = max((trial.rung for trial in run.trials if trial.kind == "ok"), default=0)
+    last = last_rung(run)
     found = [_agreement(run, goal.name, rung, last) for goal in run.goals for rung in range(1, last)]
     return tuple(agreement for agreement in found if agreement is not None)
+
+
+def warning(run: Run, found: tuple[Agreement, ...]) -> str:
+    """What to be told where the first rung cannot be relied on; '' where it can, or where nothing depends on it."""
+    bad = [a for a in found if a.rung == min(b.rung for b in found) and not a.reliable]
+    if bad:
+        told = "; ".join(map(_told, bad))
+        kept = " The trials behind this are those that were promoted: alike by selection, they rank worse than all would."
+        advice = "Do not stop networks there: train the first rung longer (schedule.rungs)"
+        return f"Rung {bad[0].rung} does not rank networks reliably. {told}.{kept if bad[0].stopped else ''} {advice}."
+    early = stopped(run)
+    if early and not found:
+        few = f"fewer than {ENOUGH} trials went on to the last"
+        return f"Rung 1 decided on {early} networks, and how well it ranks is not known: {few}, too few to say."
+    return ""
+
+
+def _told(a: Agreement) -> str:
+    interval = f"95 % interval {a.low:.2f} to {a.high:.2f}, {a.count} trials"
+    return f"{figure(a.measurement).label}: tau {a.tau:.2f} with rung {a.last} ({interval})"
+
+
+def last_rung(run: Run) -> int:
+    return max((trial.rung for trial in run.trials if trial.kind == "ok"), default=0)
+
+
+def stopped(run: Run) -> int:
+    """Trials that ended well before the last rung."""
+    last = last_rung(run)
+    return sum(trial.kind == "ok" and 0 < trial.rung < last for trial in run.trials)
 
 
 def _agreement(run: Run, name: str, rung: int, last: int) -> Agreement | None:
@@ -42,4 +87,24 @@ def _agreement(run: Run, name: str, rung: int, last: int) -> Agreement | None:
     if len(whole) < ENOUGH or len(set(early)) == 1 or len(set(late)) == 1:
         return None
     tau, rho = kendalltau(early, late).statistic, spearmanr(early, late).statistic
-    return Agreement(name, rung, last, len(whole), float(tau), float(rho))
+    low, high = interval(np.array(early), np.array(late))
+    return Agreement(name, rung, last, len(whole), float(tau), float(rho), low, high, stopped(run))
+
+
+def interval(early: np.ndarray, late: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval of Kendall's tau-b, by bootstrap over trials.
+
+    A resample is how often each trial is drawn; with the signs of all pairs as matrices, the taus of all are three products.
+    """
+    rng = np.random.default_rng(0)  # a second writing of a report is the same
+    if len(early) > MOST:
+        chosen = rng.choice(len(early), MOST, replace=False)
+        early, late = early[chosen], late[chosen]
+    a, b = (np.sign(values[:, None] - values[None, :]).astype(np.float32) for values in (early, late))
+    count = len(early)
+    drawn = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES).astype(np.float32)
+    together, first, second = (((drawn @ pairs) * drawn).sum(axis=1) for pairs in (a * b, a * a, b * b))
+    told = (first > 0) & (second > 0)  # a resample of equals only has no order
+    taus = together[told] / np.sqrt(first[told] * second[told])
+    low, high = np.quantile(taus, [0.025, 0.975])
+    return float(low), float(high)

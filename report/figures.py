@@ -61,6 +61,7 @@ KNOWN = {
     "map50_95": Figure("mAP@.5:.95", "", 3, "max", "The same, mean over IoU 0.5 to 0.95", True),
     "map50_voc07": Figure("mAP@.5, VOC07", "", 3, "max", "Mean average precision at IoU 0.5 by the rules of VOC 2007", True),
     "map50_95_voc07": Figure("mAP@.5:.95, VOC07", "", 3, "max", "The same, mean over IoU 0.5 to 0.95", True),
+    "accuracy": Figure("Accuracy", "", 2, "max", "As a table recorded it, in the table's unit"),
     "mae": Figure("MAE", "", 2, meaning="Mean absolute error of the count of an image, on the validation set"),
     "mse": Figure("MSE", "", 2, meaning="Root of the mean squared error of the count, which counting tables call MSE"),
     "top1": Figure("Top-1", "", 3, "max", "Share of images whose highest score is the right class, on the validation set", True),
@@ -94,3 +95,10 @@ def percent(change: float | None) -> str:
 def signed(change: float, unit: str) -> str:
     """A change with its sign; none where it rounds to nothing."""
     return f"{change:+.1f} {unit}" if abs(change) >= 0.05 else f"0.0 {unit}"
+
+
+def chance(probability: float | None) -> str:
+    """A probability that was drawn, not counted: never written as certain."""
+    if probability is None:
+        return "-"
+    return "< 1 %" if probability < 0.01 else "> 99 %" if probability > 0.99 else f"{probability:.0%}".replace("%", " %")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean, median, stdev
 
 from evaluators.api import Measurements
+from report.certainty import probabilities
 from report.changes import Change, changes
 from report.figures import figure
 from report.run import Run, Trial
@@ -23,6 +24,7 @@ INTERVAL = ("latency_low_ms", "latency_high_ms", "latency_level")
 @dataclass(frozen=True)
 class Network:
     """An architecture as measured. `rank`: its place on the front, 1 is the best of the first objective; None off the front.
+    `undominated`: the probability that it belongs there (report/certainty.py); None off the front, and where seeds do not tell.
 
     deviation: standard deviation over the seeds, by measurement (empty with one seed). gains: change against the baseline in
     percent, by measurement; positive is more, not better.
@@ -36,6 +38,7 @@ class Network:
     gains: Mapping[str, float]
     changes: tuple[Change, ...]
     rank: int | None = None
+    undominated: float | None = None
 
     @property
     def id8(self) -> str:
@@ -50,6 +53,11 @@ class Comparison:
     rung: int
     baseline: Network | None
     networks: tuple[Network, ...]
+
+    @property
+    def sure(self) -> bool:
+        """Whether it is known how sure the front is."""
+        return any(network.undominated is not None for network in self.networks)
 
     @property
     def front(self) -> tuple[Network, ...]:
@@ -74,10 +82,13 @@ def compare(run: Run) -> Comparison:
     networks = [_network(group, zero, reference) for group in groups.values()] if zero else []
     rung = max((network.rung for network in networks), default=0)
     ranked = _ranked(networks, run.goals, rung)
-    baseline = next((n for n in ranked if zero and n.arch.id == zero.arch.id), None)
+    equals = [network for network in ranked if network.rung == rung]
+    sure = probabilities(equals, run.goals, {name for trial in run.trials for name in trial.rungs.get(0, {})})
+    told = tuple(replace(network, undominated=sure.get(network.arch.id)) for network in ranked)
+    baseline = next((n for n in told if zero and n.arch.id == zero.arch.id), None)
     if baseline is None and zero is not None and zero.measurements:
         baseline = _network([zero], zero, reference)
-    return Comparison(run.goals, rung, baseline, tuple(ranked))
+    return Comparison(run.goals, rung, baseline, told)
 
 
 def steadied(trial: Trial, run: Run) -> Trial:
@@ -137,6 +148,4 @@ def _ranked(networks: list[Network], goals: tuple[Objective, ...], rung: int) ->
     levels = ranks([at for _, at in valued])
     members = sorted((at, n.trials[0], n.arch.id) for (n, at), level in zip(valued, levels, strict=True) if level == 0)
     places = {arch_id: place for place, (_, _, arch_id) in enumerate(members, start=1)}
-    return [
-        Network(n.arch, n.trials, n.rung, n.measurements, n.deviation, n.gains, n.changes, places.get(n.arch.id)) for n in networks
-    ]
+    return [replace(network, rank=places.get(network.arch.id)) for network in networks]

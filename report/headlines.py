@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from report.cell import cell
-from report.figures import figure
+from report.figures import chance, figure
 from report.front import Comparison, Network
 from report.verdict import TIMED, difference, gained, tone, unlearned
 from search.objectives import Objective
@@ -18,6 +18,12 @@ class Headline:
     name: str
     network: Network
     claims: tuple[tuple[str, str, str, str], ...]
+
+    @property
+    def place(self) -> str:
+        """Where it stands, and how sure that is."""
+        sure = self.network.undominated
+        return f"number {self.network.rank} of the front" + (f", undominated with {chance(sure)}" if sure is not None else "")
 
 
 def headlines(comparison: Comparison, names: Mapping[str, str]) -> tuple[Headline, ...]:

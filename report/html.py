@@ -10,8 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from report.cell import cell
-from report.fidelity import ENOUGH, agreements
-from report.figures import figure
+from report.fidelity import ENOUGH, agreements, warning
+from report.figures import chance, figure
 from report.front import Comparison, Network
 from report.headlines import headlines
 from report.picture import axes_of
@@ -29,6 +29,7 @@ def write_html(run: Run, comparison: Comparison, path: Path, *, names: Mapping[s
     templates = Environment(
         loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    found = agreements(run)
     page = templates.get_template("page.jinja").render(
         run=run,
         comparison=comparison,
@@ -38,7 +39,8 @@ def write_html(run: Run, comparison: Comparison, path: Path, *, names: Mapping[s
         columns=[(name, figure(name)) for name in columns(comparison)],
         baseline=comparison.baseline and winner(comparison.baseline, comparison, names),
         winners=[winner(network, comparison, names) for network in comparison.front],
-        agreements=[{**asdict(a), "label": figure(a.measurement).label, "verdict": a.verdict} for a in agreements(run)],
+        agreements=[{**asdict(a), "label": figure(a.measurement).label, "verdict": a.verdict} for a in found],
+        doubt=warning(run, found),
         enough=ENOUGH,
         trials=[trial_row(trial, run, comparison, names) for trial in run.trials],
         picture=picture(run, comparison, names),
@@ -58,6 +60,7 @@ def winner(network: Network, comparison: Comparison, names: Mapping[str, str]) -
         "rank": network.rank,
         "name": names.get(network.arch.id, network.id8),
         "network": network,
+        "undominated": chance(network.undominated),
         "cells": [cell(name, network, comparison) for name in columns(comparison)],
         "file": f"arches/{network.rank:02d}_{network.id8}.yaml" if network.rank else "",
         "yaml": network.arch.to_yaml(),
@@ -134,7 +137,7 @@ def made(run: Run) -> list[tuple[str, str]]:
         "Started": run.started_at() + (f", in {len(run.starts)} parts" if len(run.starts) > 1 else ""),
         "Command": facts.get("command"),
         "Code": facts.get("commit") and f"commit {facts['commit']}",
-        "Trained on": facts.get("device"),
+        "Trained on": "recorded trainings, replayed" if run.conf.get("table") else facts.get("device"),
         "Timed on": timed_on(run),
         "Seeds": f"search {search.get('seed', '-')}; trials {', '.join(map(str, seeds)) or '-'}",
         "Objectives": ", ".join(f"{figure(goal.name).label} ({goal.direction})" for goal in run.goals),

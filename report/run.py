@@ -20,7 +20,8 @@ from space import Arch
 class Trial:
     """One trained (or refused) architecture with one seed; asks that continue each other are one trial.
 
-    kind: ok, infeasible, failed, or open (asked and not ended). rung: the furthest one measured, -1 for none.
+    kind: ok, measured (cost and latency only, where others are trained), infeasible, failed, or open (asked and not ended).
+    rung: the furthest one measured, -1 for none.
     rungs: each rung's own measurements; `measurements` merges them.
     """
 
@@ -83,14 +84,18 @@ def load(run_dir: Path | str) -> Run:
     chains: dict[int, list[Record]] = {}
     for record in records:
         chains.setdefault(record.trial, []).append(record)
-    trials = tuple(_trial(chain) for chain in chains.values())
+    training = any(record.proposal.rung > 0 for record in records)
+    trials = tuple(_trial(chain, training) for chain in chains.values())
     return Run(directory, content or {}, trials, records.started, records.finished, records.bugs)
 
 
-def _trial(chain: list[Record]) -> Trial:
-    """The asks of one trial as one: how the last of them stands, and the rungs of all."""
+def _trial(chain: list[Record], training: bool) -> Trial:
+    """The asks of one trial as one: how the last of them stands, and the rungs of all. In a run that trains, one that was not
+    asked to is `measured` only."""
     last = chain[-1]
     rungs = {result.rung: result.measurements for record in chain for result in record.results}
     kind, reason = (last.outcome.kind, last.outcome.reason) if last.outcome else ("open", "")
     proposal = last.proposal
+    if kind == "ok" and training and proposal.rung == 0:
+        kind = "measured"
     return Trial(last.trial, proposal.arch, proposal.seed, max(rungs, default=-1), kind, reason, last.measurements, rungs)

@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from report.figures import LEADING, figure, percent, signed
+from report.fidelity import agreements, warning
+from report.figures import LEADING, chance, figure, percent, signed
 from report.front import Comparison, Network, points_gain
 from report.run import Run
 from report.verdict import tone, unlearned_text
@@ -29,8 +30,9 @@ def summary_text(run: Run, comparison: Comparison, names: dict[str, str]) -> str
     with console.capture() as captured:
         if comparison.front:
             console.print(_table(comparison, names, run))
-        if told := unlearned_text(comparison):
-            console.print(Text(told, style="yellow"))
+        for told in (unlearned_text(comparison), warning(run, agreements(run))):
+            if told:
+                console.print(Text(told, style="yellow"))
         console.print(Text(standing(run, comparison), style="dim" if run.finished else "yellow"))
         if not run.finished and run.command:
             console.print(Text(f"Continue with: {run.command}", style="yellow"), soft_wrap=True)
@@ -39,7 +41,7 @@ def summary_text(run: Run, comparison: Comparison, names: dict[str, str]) -> str
 
 def standing(run: Run, comparison: Comparison) -> str:
     """One sentence on how the run stands."""
-    words = {"ok": "finished", "infeasible": "over a limit", "failed": "failed", "open": "open"}
+    words = {"ok": "finished", "measured": "measured only", "infeasible": "over a limit", "failed": "failed", "open": "open"}
     told = ", ".join(f"{run.count(kind)} {word}" for kind, word in words.items() if run.count(kind) or kind == "ok")
     state = f"Finished: {run.finished}." if run.finished else "Unfinished."
     front = f" Front: {len(comparison.front)} of {len(comparison.networks)} networks." if comparison.networks else ""
@@ -55,19 +57,24 @@ def _table(comparison: Comparison, names: dict[str, str], run: Run) -> Table:
     shown = [name for name in columns(comparison) if figure(name).compared]  # the page has room for the others
     for name in shown:
         table.add_column(figure(name).label, justify="right", no_wrap=True)
+    if comparison.sure:
+        table.add_column("undominated", justify="right", no_wrap=True)
     table.add_column("changed", overflow="fold", ratio=1)
     if comparison.baseline:
-        cells = [figure(name).text(comparison.baseline.measurements.get(name)) for name in shown]
+        cells = [figure(name).text(comparison.baseline.measurements.get(name)) for name in shown] + [""] * comparison.sure
         called = names.get(comparison.baseline.arch.id, comparison.baseline.id8)
         table.add_row("", called, *cells, Text("baseline", style="dim"), end_section=True)
     notes = []
     for network in comparison.front[:SHOWN]:
-        cells = [_cell(name, network, comparison) for name in shown]
+        cells: list[Text | str] = [_cell(name, network, comparison) for name in shown]
+        cells += [chance(network.undominated)] if comparison.sure else []
         table.add_row(str(network.rank), names.get(network.arch.id, network.id8), *cells, Text(told_changes(network), style="dim"))
     if len(comparison.front) > SHOWN:
         notes.append(f"{len(comparison.front) - SHOWN} more in front.csv")
     if "latency_ms" in shown and any("latency_ratio" in network.measurements for network in comparison.front):
         notes.append("Percentages of latency are of readings in turns with the baseline, not of the milliseconds shown.")
+    if comparison.sure:
+        notes.append("Undominated: the probability, given the spread over seeds, that no other network beats it in everything.")
     table.caption, table.caption_justify = "\n".join(notes) or None, "left"
     return table
 

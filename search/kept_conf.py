@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-FREE = ("run", "results", "choices.launch", "launch", "search.trials")
+FREE = ("run", "results", "choices.launch", "launch", "search.trials", "search.budget")
 """Keys that may change when a run goes on: where it lies, what launches it, how long it is."""
 
 

@@ -47,7 +47,11 @@ def objectives(conf: Mapping[str, str]) -> tuple[Objective, ...]:
 def with_metric(strategy: S, metrics: Mapping[str, str]) -> S:
     """The strategy with the objective `accuracy` replaced by the task's first metric: mIoU for segmentation, top-1 for
     classification. A task that measures an `accuracy` of its own means that one."""
-    return replace(strategy, objectives=resolved(strategy.objectives, metrics))
+    changes = {"objectives": resolved(strategy.objectives, metrics)}
+    if ACCURACY not in metrics and ACCURACY in getattr(strategy, "reference", {}):
+        first = next(iter(metrics))
+        changes["reference"] = {first if name == ACCURACY else name: worst for name, worst in strategy.reference.items()}
+    return replace(strategy, **changes)
 
 
 def resolved(conf: Mapping[str, str], metrics: Mapping[str, str]) -> dict[str, str]:

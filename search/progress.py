@@ -28,6 +28,7 @@ class Progress:
         self._done: set[int] = set()
         self._baseline: Record | None = None
         self._since: dict[int, float] = {}
+        self._spent: tuple[float, str] | None = None  # of a budget that does not count members, and its unit
 
     def __enter__(self) -> "Progress":
         if self.console.is_terminal:
@@ -48,6 +49,12 @@ class Progress:
         if len(records):
             self.note(f"continuing a run of {len(records)} trials, {len(records.running)} of them to be launched again")
 
+    def stands(self, done: float, total: float, unit: str) -> None:
+        """Take up how the budget stands, and what there is to do in all; members count here, when they have ended."""
+        self.trials, self._spent = total, None if unit == "members" else (done, unit)
+        shown = "members" if self._spent is None else f"{len(self._done)} members, {unit}"
+        self._bars.update(self._total, total=total, description=shown, completed=len(self._done) if self._spent is None else done)
+
     def asked(self, record: Record) -> None:
         label = f"  {self._label(record)}"
         self._since[record.number] = time.monotonic()
@@ -61,25 +68,36 @@ class Progress:
         self._bars.remove_task(self._tasks.pop(record.number))
         self._count(record)
         took = f"{time.monotonic() - self._since.pop(record.number):.1f} s"
-        count = "" if self.console.is_terminal else f"  [{len(self._done)}/{self.trials}]"  # on a terminal the bar says it
+        count = "" if self.console.is_terminal else f"  [{self._told()}]"  # on a terminal the bar says it
         line = f"{self._label(record)}  {self._verdict(record)}  {took}{count}"
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _count(self, record: Record) -> None:
-        if record.number == 0:
+        if record.trial == 0:
             self._baseline = record
-        if not record.infeasible:
+        if not record.infeasible and record.proposal.rung >= min(1, self.last):
             self._done.add(record.trial)
-        self._bars.update(self._total, completed=len(self._done))
+        if self._spent is None:
+            self._bars.update(self._total, completed=len(self._done))
+
+    def _told(self) -> str:
+        """How far the run is, for a line."""
+        if self._spent is None:
+            return f"{len(self._done)}/{self.trials:g}"
+        done, unit = self._spent
+        return f"{done:.4g} of {self.trials:g} {unit}"
 
     def _label(self, record: Record) -> str:
-        return f"trial {record.number:>3} {record.proposal.arch.id[:8]}{' baseline' if record.number == 0 else ''}"
+        marks = " baseline" if record.trial == 0 else ""
+        marks += f" to rung {record.proposal.rung}" if record.proposal.trial is not None else ""
+        return f"trial {record.trial:>3} {record.proposal.arch.id[:8]}{marks}"
 
     def _verdict(self, record: Record) -> str:
         assert record.outcome is not None
         if not record.ok:
             return f"{record.outcome.kind}: {(record.outcome.reason.strip().splitlines() or [''])[-1]}"
-        return "  ".join(self._reading(record, name) for name in self.names if record.measurements.get(name) is not None)
+        told = "  ".join(self._reading(record, name) for name in self.names if record.measurements.get(name) is not None)
+        return told if record.proposal.rung >= min(1, self.last) else f"measured only  {told}"
 
     def _reading(self, record: Record, name: str) -> str:
         value = record.measurements[name]

@@ -10,112 +10,18 @@ import math
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from evaluators.api import Measurements, Outcome, RungResult
+from evaluators.api import Outcome, RungResult
+from search.asks import Proposal, Record, Records
 from space import Arch
 
 TRIALS = "trials.jsonl"
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """What to train next: `arch` under `seed` up to `rung`; `trial` is the number of the trial whose checkpoints it continues,
-    `parent` of the one whose weights it begins with."""
-
-    arch: Arch
-    seed: int
-    rung: int
-    trial: int | None = None
-    parent: int | None = None
-
-
-@dataclass(frozen=True)
-class Record:
-    """One ask and what became of it. `trial` is the first ask of its chain: the trial it continues, else its own number.
-
-    `results` are the rungs logged under this number; `measurements` merges them over those of the trial it continues;
-    `ended_at` orders the ended ones (None while it runs); `ask_s` is the time the strategy took to propose it.
-    """
-
-    number: int
-    proposal: Proposal
-    trial: int
-    ask_s: float = 0.0
-    results: tuple[RungResult, ...] = ()
-    measurements: Measurements = field(default_factory=dict)
-    outcome: Outcome | None = None
-    ended_at: int | None = None
-
-    @property
-    def running(self) -> bool:
-        return self.outcome is None
-
-    @property
-    def ok(self) -> bool:
-        return self.outcome is not None and self.outcome.kind == "ok"
-
-    @property
-    def infeasible(self) -> bool:
-        return self.outcome is not None and self.outcome.kind == "infeasible"
-
-
-@dataclass(frozen=True)
-class Records(Sequence[Record]):
-    """A view of the log: the asks in order, record n being ask number n. `started` are the facts of every start;
-    `finished` says why the run is over, None while it is not; `bugs` are tracebacks since the last start."""
-
-    items: tuple[Record, ...] = ()
-    started: tuple[Mapping[str, Any], ...] = ()
-    finished: str | None = None
-    bugs: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, number: Any) -> Any:
-        return self.items[number]
-
-    @property
-    def running(self) -> tuple[Record, ...]:
-        return tuple(record for record in self.items if record.running)
-
-    @property
-    def ended(self) -> tuple[Record, ...]:
-        """The ended ones, in the order in which they ended."""
-        done = [record for record in self.items if record.ended_at is not None]
-        return tuple(sorted(done, key=lambda record: record.ended_at))
-
-    @property
-    def keys(self) -> frozenset[tuple[str, int]]:
-        """(arch id, seed) of every ask: within one run, which has one schedule, a second of the same is a repeat."""
-        return frozenset((record.proposal.arch.id, record.proposal.seed) for record in self.items)
-
-    def trained(self, last: int) -> int:
-        """Trials that count as trained members: asked to train (to any rung where the last one is 0) and not infeasible."""
-        first = min(1, last)
-        return len({r.trial for r in self.items if r.proposal.rung >= first and not r.infeasible})
-
-    def due(self, lag: int | None) -> bool:
-        """Whether the next ask may be made: with a lag L, ask n waits until 0..n-L have ended."""
-        return lag is None or all(not record.running for record in self.items[: max(0, len(self) + 1 - lag)])
-
-    def lagged(self, lag: int | None) -> "Records":
-        """What the next ask, number n, may see: with a lag L the asks above it, but results of 0..n-L only, in order of number.
-
-        So with `lag` at least the number of workers, which trial happens to end first changes nothing.
-        """
-        if lag is None:
-            return self
-        known = max(0, len(self) + 1 - lag)
-        seen = [replace(record, ended_at=record.number) for record in self.items[:known]]
-        hidden = [Record(r.number, r.proposal, r.trial, r.ask_s) for r in self.items[known:]]
-        return replace(self, items=(*seen, *hidden))
 
 
 class Ledger:
@@ -129,10 +35,12 @@ class Ledger:
         self._started: list[Mapping[str, Any]] = []
         self._finished: str | None = None
         self._bugs: list[str] = []
+        self._elapsed = 0.0
+        self._at: float | None = None  # of the event before
 
     @property
     def records(self) -> Records:
-        return Records(tuple(self._records), tuple(self._started), self._finished, tuple(self._bugs))
+        return Records(tuple(self._records), tuple(self._started), self._finished, tuple(self._bugs), self._elapsed)
 
     def __getitem__(self, number: int) -> Record:
         return self._records[number]
@@ -149,6 +57,7 @@ class Ledger:
 
     def apply(self, event: Mapping[str, Any]) -> None:
         kind = event["event"]
+        self._clock(kind, event.get("at"))
         if kind == "started":
             self._started.append(event)
             self._finished, self._bugs = None, []
@@ -165,6 +74,13 @@ class Ledger:
             self._finished = event["reason"]
         else:
             raise ValueError(f"unknown event '{kind}'; known: asked, bug, ended, finished, rung, started.")
+
+    def _clock(self, kind: str, at: Any) -> None:
+        """Count the time since the event before, but for what lies between two starts."""
+        if isinstance(at, int | float):
+            if self._at is not None and kind != "started":
+                self._elapsed += max(0.0, at - self._at)  # a machine's clock may be set back
+            self._at = at
 
     def _asked(self, event: Mapping[str, Any]) -> None:
         assert event["number"] == len(self._records), f"ask {event['number']} logged as number {len(self._records)}"

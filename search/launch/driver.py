@@ -46,7 +46,7 @@ def next_proposal(space: Space, strategy: Strategy, records: Records) -> Proposa
 def streak(records: Records) -> str:
     """Why a run ends early: so many infeasible trials in a row that a limit must be out of reach. Empty otherwise."""
     last = records.ended[-STREAK:]
-    if len(last) < STREAK or not all(record.infeasible for record in last):
+    if len(last) < STREAK or not last[-1].infeasible or not all(record.infeasible for record in last):
         return ""
     reason = last[-1].outcome.reason
     return (
@@ -66,6 +66,7 @@ class Driver:
             if not record.running:
                 self._clean(record)
         progress.resumed(log.records)
+        self._stands()
 
     @property
     def running(self) -> bool:
@@ -110,13 +111,18 @@ class Driver:
         else:
             record = self.log.ended(number, event)
             self._clean(record)
+            self._stands()
             self.progress.ended(record)
+
+    def _stands(self) -> None:
+        standing = self.strategy.standing(self.space, self.log.records)
+        self.progress.stands(standing.done, standing.total, standing.unit)
 
     def finish(self) -> str:
         """Enter why the run is over, and return it."""
         records = self.log.records
         assert not records.running, "finished with trials running"
-        reason = streak(records) or f"{records.trained(self.strategy.rung)} members trained"
+        reason = streak(records) or self.strategy.summed_up(self.space, records)
         self.log.finished(reason)
         return reason
 

@@ -1,11 +1,11 @@
-"""Optuna's samplers as strategies. The study is rebuilt from the records at every ask; nothing is kept beside the log.
+"""Optuna's samplers as strategies. The study is made from the records; nothing is kept beside the log.
 
 Optuna sees one flat, fixed space: each hole with more than one option is a parameter, its value the option's index. A hole that an
 architecture does not use takes an index seeded by the arch id, and is dropped again by `space.fill`.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +17,7 @@ from optuna.samplers import BaseSampler
 from optuna.samplers._ga import BaseGASampler
 from optuna.trial import FrozenTrial, TrialState
 
-from search.objectives import point
+from search.objectives import Objective, point
 from search.records import Record, Records
 from search.strategy import Strategy
 from space import Arch, RuleError, Space
@@ -41,21 +41,20 @@ class OptunaStrategy(Strategy):
         return arch or self.neighbour(space, records, rng) or self.drawn(space, records, rng)
 
     def study(self, space: Space, records: Records, seed: int) -> optuna.Study:
-        """The study as a live one would stand after these records: ended trials as they ended, then those that run."""
-        directions = ["minimize"] * len(self.goals)  # points are all to be minimised
+        """The study as a live one would stand after these records: ended trials as they ended, then those that run. Evolution,
+        which passes over what runs, goes on with the study of the ask before."""
         sampler = self.sampler(seed)
-        study = optuna.create_study(directions=directions, sampler=sampler)
-        finished = 0
+        if isinstance(sampler, BaseGASampler):
+            return followed(self, space, records, sampler)
+        study = empty_study(self.goals, sampler)
         for record in (*records.ended, *records.running):
-            if record.number == 0 and not space.baseline_inside:
-                continue  # a narrowed space may leave its baseline outside: compared with, not learnt from
-            trial = self.trial(space, record)
-            if trial.state == TrialState.COMPLETE and isinstance(sampler, BaseGASampler):
-                generation = finished // sampler.population_size
-                trial.system_attrs[sampler._get_generation_key()] = generation
-                finished += 1
-            study.add_trial(trial)
+            if self.learns_from(space, record):
+                study.add_trial(self.trial(space, record))
         return study
+
+    def learns_from(self, space: Space, record: Record) -> bool:
+        """A narrowed space may leave its baseline outside: compared with, not learnt from."""
+        return record.number > 0 or space.baseline_inside
 
     def trial(self, space: Space, record: Record) -> FrozenTrial:
         at = point(record.measurements, self.goals) if record.ok else None
@@ -74,6 +73,61 @@ class OptunaStrategy(Strategy):
         """How far each limited measurement is over its limit, as a share of it: above 0 is infeasible."""
         readings = [(record.measurements.get(name), limit) for name, limit in self.limits.items()]
         return [float(value) / limit - 1 if isinstance(value, int | float) and limit else 0.0 for value, limit in readings]
+
+
+def empty_study(goals: tuple[Objective, ...], sampler: BaseSampler) -> optuna.Study:
+    return optuna.create_study(directions=["minimize"] * len(goals), sampler=sampler)  # points are all to be minimised
+
+
+class Generations:
+    """A study of an evolving population that follows a log: the k-th finished trial is of generation k // population, and each
+    generation's parents are chosen once. Suggestions that were asked of it stay in it as failed, and are passed over."""
+
+    def __init__(self, strategy: "OptunaStrategy", space: Space, sampler: BaseGASampler):
+        self.strategy, self.space = strategy, space
+        self.study = empty_study(strategy.goals, sampler)
+        self._taken: list[Record] = []
+        self._finished = 0
+
+    def follow(self, ended: Sequence[Record], sampler: BaseGASampler) -> bool:
+        """Take in what ended since; False where this is another log."""
+        if len(ended) < len(self._taken) or (self._taken and ended[len(self._taken) - 1] is not self._taken[-1]):
+            return False
+        sampler._search_space = self.study.sampler._search_space  # what all trials share: it would read all of them again
+        self.study.sampler = sampler
+        for record in ended[len(self._taken) :]:
+            self._take(record, sampler)
+            self._taken.append(record)
+        return True
+
+    def _take(self, record: Record, sampler: BaseGASampler) -> None:
+        if not self.strategy.learns_from(self.space, record):
+            return
+        trial = self.strategy.trial(self.space, record)
+        if trial.state == TrialState.COMPLETE:
+            generation, place = divmod(self._finished, sampler.population_size)
+            if generation and not place:
+                self.study._thread_local.cached_all_trials = None  # kept for one ask; these were added since
+                sampler.get_parent_population(self.study, generation)  # now: asked later, Optuna would recurse through all of them
+            trial.system_attrs[sampler._get_generation_key()] = generation
+            self._finished += 1
+        self.study.add_trial(trial)
+
+
+_followed: list[Generations] = []
+
+
+def followed(strategy: "OptunaStrategy", space: Space, records: Records, sampler: BaseGASampler) -> optuna.Study:
+    """The study of these records: one that has followed their log so far, else a new one."""
+    for place, known in enumerate(_followed):
+        if known.strategy == strategy and known.space is space and known.follow(records.ended, sampler):
+            _followed.insert(0, _followed.pop(place))
+            return known.study
+    made = Generations(strategy, space, sampler)
+    made.follow(records.ended, sampler)
+    _followed.insert(0, made)
+    del _followed[4:]
+    return made.study
 
 
 def suggestions(study: optuna.Study, space: Space, grid: dict[str, BaseDistribution], asks: int) -> Iterator[Arch]:

@@ -6,23 +6,29 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from search.records import Proposal, Records
-from search.strategy import STRATEGIES, Strategy
+from search.strategy import STRATEGIES, Standing, Strategy
 from space import Space
 
 
 @STRATEGIES.register("archs")
 @dataclass(frozen=True, kw_only=True)
 class ArchList(Strategy):
-    """Trains exactly the list, after the baseline, under each seed; `trials` does not bound it.
+    """Trains exactly the list, after the baseline, under each seed; neither `trials` nor `budget` bounds it, and the known members
+    are trained only where they are in it.
 
     `archs` are names (conf/arch) or files; config.py resolves them into `members`, the Arch objects in the same order.
     """
 
     archs: list[str] = field(default_factory=list)
-    baseline: bool = True  # the space's baseline first: reports compare with trial 0, else the first of the list
     seeds: list[int] = field(default_factory=list)  # trainings of each: paired seeds; empty: search.seed alone
     members: list[Any] = field(default_factory=list)  # filled in by config.py
     keep: bool = True  # retrained winners are what one ships
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, why in (("budget", "the list is trained whole"), ("confirm", "search.seeds=[0,1,2] trains each of it so often")):
+            if getattr(self, name):
+                raise ValueError(f"search.{name}: {getattr(self, name)} given; not allowed with search=archs: {why}")
 
     def ask(self, space: Space, records: Records, rng: random.Random) -> Proposal | None:
         if not self.members:
@@ -39,3 +45,9 @@ class ArchList(Strategy):
 
     def total(self, space: Space) -> int:
         return len({(proposal.arch.id, proposal.seed) for proposal in self.wanted(space)})
+
+    def standing(self, space: Space, records: Records) -> Standing:
+        return Standing(records.trained(self.rung), self.total(space), "members")
+
+    def summed_up(self, space: Space, records: Records) -> str:
+        return f"{records.trained(self.rung)} members trained"

@@ -12,11 +12,12 @@ from space import Arch, Space
 @STRATEGIES.register("grid")
 @dataclass(frozen=True, kw_only=True)
 class GridSearch(Strategy):
-    """`trials` still bounds it: a space has easily more members than anyone trains."""
+    """`trials` or `budget` still bounds it: a space has easily more members than anyone trains."""
 
     def member(self, space: Space, records: Records, rng: random.Random) -> Arch | None:
         return self.unseen(space.enumerate(), records)
 
     def total(self, space: Space) -> int:
-        outside = 0 if space.baseline_inside else 1
-        return min(self.trials, outside + sum(1 for _ in islice(space.enumerate(), self.trials)))
+        most = super().total(space)
+        outside = 1 if self.baseline and not space.baseline_inside else 0
+        return min(most, outside + sum(1 for _ in islice(space.enumerate(), most)))

@@ -1,0 +1,165 @@
+"""The house strategy: what is worth its training most goes on training, be it a new member or one that has begun.
+
+Cost and latency are measured before training, so of all objectives only the accuracy is uncertain. A Gaussian process over the
+space and its rungs believes something of every member's accuracy after the full training (search/surrogate); the gain in
+hypervolume that this promises, over the epochs it takes, is a member's rate. The best rate to be had from training a member to the
+end is the price of an epoch. A shorter training is worth what it may reveal: the gain it may show beyond that price, averaged over
+what it may read, over its own epochs. So bad members stop early, good ones go on, and how much goes into short trainings follows
+from what they tell here. After expected hypervolume improvement (Emmerich et al. 2006), with the stopping rule of Pandora's boxes
+(Weitzman 1979) at each rung.
+"""
+
+import random
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+
+from registry import nearest
+from search.objectives import point
+from search.pareto import ranks
+from search.records import Proposal, Records
+from search.strategy import STRATEGIES, Strategy
+from search.surrogate.facts import Facts, Known, facts_of
+from search.surrogate.features import encoding
+from search.surrogate.outlook import NEWEST, Outlook, Plan
+from space import Arch, Space
+
+FIRST = 3  # members at the last rung before anything is believed of it
+PARENTS = 8  # members whose neighbours are considered
+LOOKS = 8  # members measured in a row before one is trained
+SAMPLE = 200  # random members that stand for the space
+ENOUGH = 0.005  # part of the hypervolume: with a budget in members, trials that promise less are not taken further
+
+
+@STRATEGIES.register("paredown")
+@dataclass(frozen=True, kw_only=True)
+class Paredown(Strategy):
+    startup: int = 10  # random members to the first rung before anything is believed; fewer where that were a quarter of the budget
+    explore: float = 0.1  # part of the new members that are drawn at random
+    candidates: int = 200  # new members considered at each ask, beside neighbours of the best
+    reference: dict[str, float] = field(
+        default_factory=dict
+    )  # the worst value of an objective that counts; else from what was seen
+
+    continues: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.reference:
+            if name not in self.objectives:
+                raise ValueError(f"search.reference: '{name}' is no objective; {nearest(name, list(self.objectives))}")
+        if self.startup < 2:
+            raise ValueError(f"search.startup: {self.startup} given; allowed: 2 or more")
+        if not 0 <= self.explore < 1:
+            raise ValueError(f"search.explore: {self.explore} given; allowed: 0 to below 1")
+
+    def ask(self, space: Space, records: Records, rng: random.Random) -> Proposal | None:
+        proposal = self.begin(space, records) or self.step(space, records, rng)
+        return proposal or self.confirmation(records)
+
+    def begin(self, space: Space, records: Records) -> Proposal | None:
+        """The opening: the baseline to the last rung at once, as everything is compared with it; known members to the first."""
+        arch = self.unseen(self.opening(space), records)
+        if arch is None:
+            return None
+        proposal = Proposal(arch, self.seed, self.rung if arch == space.baseline else min(1, self.rung))
+        return proposal if self.affordable(records, proposal) else None
+
+    def step(self, space: Space, records: Records, rng: random.Random) -> Proposal | None:
+        facts = facts_of(records, encoding(space), self.goals)
+        fresh = self.pays_for_one_more(space, records)
+        if fresh and records.trained(self.rung, self.seed) < self.opening_size:
+            return self.started(self.drawn(space, records, rng))
+        if not fresh and not self.open_trials(facts, records):
+            return None
+        outlook = Outlook.of(facts, records, self.plan, sampled(space))
+        if outlook is None:
+            return self.first_promotion(facts, records, rng) or (self.started(self.drawn(space, records, rng)) if fresh else None)
+        if fresh and rng.random() < self.explore:
+            return self.started(self.drawn(space, records, rng))
+        return self.best(outlook, space, facts, records, rng, fresh=fresh)
+
+    @property
+    def plan(self) -> Plan:
+        return Plan(tuple(float(n) for n in self.rungs), self.separate, dict(self.reference), dict(self.limits))
+
+    @property
+    def opening_size(self) -> int:
+        """Members that start before anything is believed."""
+        bound, plan = self.bound, self.plan
+        amount = {"full": plan.whole, "trials": plan.whole, "epochs": 1.0, "hours": float("inf")}[bound.unit] * bound.amount
+        return int(max(3, min(self.startup, 0.25 * amount / plan.epochs(0, min(1, self.rung))))) if self.rung else self.startup
+
+    def started(self, arch: Arch | None) -> Proposal | None:
+        return None if arch is None else Proposal(arch, self.seed, min(1, self.rung))
+
+    def pays_for_one_more(self, space: Space, records: Records) -> bool:
+        """Whether what is left would take a new member to the last rung: else its first one would tell nothing of use."""
+        steps = range(1, self.rung + 1) if self.separate else [self.rung]
+        return self.affordable(records, *(Proposal(space.baseline, self.seed, rung) for rung in steps))
+
+    def open_trials(self, facts: Facts, records: Records) -> list[Known]:
+        """Trials that could go on: nothing further was asked of them, and the budget pays for their last rung."""
+        reached = records.index.reached
+        own = (known for known in facts.trials.values() if known.open and known.first.proposal.seed == self.seed)
+        waiting = [known for known in own if known.reached < self.rung and reached(known.first.trial) == known.reached][-NEWEST:]
+        paid = {rung: self.affordable(records, self.to(known, self.rung)) for known in waiting for rung in [known.reached]}
+        return [known for known in waiting if paid[known.reached]]
+
+    def to(self, known: Known, rung: int) -> Proposal:
+        return Proposal(known.first.proposal.arch, self.seed, rung, known.first.trial)
+
+    def first_promotion(self, facts: Facts, records: Records, rng: random.Random) -> Proposal | None:
+        """The first members to the last rung, before anything can be believed of it: any of the first rung's front."""
+        whole = sum(r.proposal.rung == self.rung and r.proposal.seed == self.seed for r in records if not r.infeasible)
+        begun = [known for known in self.open_trials(facts, records) if known.readings]
+        points = [point({**known.measured, **known.readings[known.reached]}, self.goals) for known in begun]
+        valued = [(at, known) for at, known in zip(points, begun, strict=True) if at is not None]
+        if whole >= FIRST or not valued:
+            return None
+        levels = ranks([at for at, _ in valued])
+        chosen = rng.choice([known for level, (_, known) in zip(levels, valued, strict=True) if level == 0])
+        return self.to(chosen, self.rung if self.separate else chosen.reached + 1)
+
+    def best(
+        self, outlook: Outlook, space: Space, facts: Facts, records: Records, rng: random.Random, *, fresh: bool
+    ) -> Proposal | None:
+        """The member whose next step promises most for its epochs; one that was not measured yet is measured first."""
+        waiting = self.open_trials(facts, records)
+        going_on = outlook.rated([known for known in waiting if known.reached > 0 or fresh])
+        new = outlook.rated_new(self.considered(outlook, space, facts, records, rng), price=going_on.price) if fresh else None
+        looked = [record.proposal.rung for record in records[-LOOKS:]]
+        look = new is not None and outlook.measuring and not (len(looked) == LOOKS and max(looked) == 0)
+        if new is not None and len(new.rates) and (not len(going_on.rates) or new.rates.max() > going_on.rates.max()):
+            arch = new.arches[int(np.argmax(new.rates))]
+            if look:
+                return Proposal(arch, self.seed, 0)
+            if not outlook.measuring or not len(going_on.rates):
+                return self.started(arch)
+        if not len(going_on.rates) or (self.bound.unit == "trials" and not fresh and going_on.gains.max() < ENOUGH * outlook.had):
+            return None
+        chosen = int(np.argmax(going_on.rates))
+        known = going_on.trials[chosen]
+        return self.to(known, self.rung if self.separate and going_on.whole[chosen] else known.reached + 1)
+
+    def considered(self, outlook: Outlook, space: Space, facts: Facts, records: Records, rng: random.Random) -> list[Arch]:
+        """Unseen members: one-step changes of those on the front, as trained and as believed, and random ones."""
+        parents = outlook.leaders()
+        found: dict[str, Arch] = {}
+        for known in rng.sample(parents, min(PARENTS, len(parents))):
+            for change in space.changes(known.first.proposal.arch):
+                found[change.arch.id] = change.arch
+        for _ in range(self.candidates):
+            arch = space.sample(rng)
+            found[arch.id] = arch
+        keys = records.keys
+        return [arch for key, arch in found.items() if (key, self.seed) not in keys]
+
+
+@lru_cache(maxsize=8)
+def sampled(space: Space) -> np.ndarray:
+    """Random members that stand for the space, the same ones in every process, encoded."""
+    rng = random.Random("sample")
+    return encoding(space)([space.sample(rng) for _ in range(SAMPLE)])

@@ -1,0 +1,277 @@
+"""What training promises, member by member: the gain in hypervolume to be expected, and its rate over the epochs it takes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.stats import norm
+
+from search.objectives import Objective
+from search.pareto import ranks
+from search.records import Records
+from search.surrogate.beliefs import Beliefs, Costs, cost_names, measured
+from search.surrogate.facts import Facts, Known
+from search.surrogate.improvement import Staircase
+from space import Arch
+
+FINAL = norm.ppf((np.arange(24) + 0.5) / 24)  # quantiles of what a full training may come to
+SHOWN = norm.ppf((np.arange(8) + 0.5) / 8)  # and of what a short one may show
+WORST = 0.1  # the reference is what so many random members are believed to be worse than in what training tells,
+DEAREST = 0.05  # and so many in what is known before
+HOPE = 1.0  # standard deviations by which a member may be cheaper than it looks, until it is measured
+NEWEST = 300  # trials that are thought of again: older ones have been passed over as often, and the front has only grown since
+WEIGHED = 1000  # measured members from which the costs of others are guessed
+LUCK = 2.5  # standard deviations above what is believed
+HOPEFUL = 256  # members whose gain is worked out
+SHORTLIST = 64  # members whose short training is thought through
+LEAST = 2  # readings of the last rung to believe anything of it
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The epochs of the rungs, whether each is a training of its own, the worst values that count, by objective, and the limits."""
+
+    rungs: tuple[float, ...]
+    separate: bool
+    reference: Mapping[str, float]
+    limits: Mapping[str, float]
+
+    @property
+    def whole(self) -> float:
+        return self.rungs[-1] if self.rungs else 1.0
+
+    def epochs(self, before: int, rung: int) -> float:
+        """From one rung to another."""
+        done = 0.0 if self.separate or before == 0 else self.rungs[before - 1]
+        return self.rungs[rung - 1] - done if rung else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Rated:
+    """Members with the `gains` their full training promises and the `rates` of their next step: gain for an epoch. `whole`: that
+    step is the way to the last rung; `price`: the best rate of those."""
+
+    gains: np.ndarray
+    rates: np.ndarray
+    whole: np.ndarray
+    price: float
+    trials: Sequence[Known] = ()
+    arches: Sequence[Arch] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Outlook:
+    """At one moment of a search. The first of the objectives that only training tells is `uncertain`, with all its probabilities;
+    of further ones (`others`) the mean stands for them."""
+
+    facts: Facts
+    plan: Plan
+    costs: Costs
+    uncertain: Beliefs
+    others: tuple[Beliefs, ...]
+    free: tuple[Objective, ...]
+    staircase: Staircase
+    had: float
+    best: tuple[Known, ...] = field(repr=False)  # on the front of the last rung
+
+    @classmethod
+    def of(cls, facts: Facts, records: Records, plan: Plan, sample: np.ndarray) -> "Outlook | None":
+        """None before there are readings enough. `sample`: random members of the space, encoded."""
+        names = cost_names(facts, plan.limits)
+        free = tuple(goal for goal in facts.goals if goal.name in names)
+        trained = tuple(goal for goal in facts.goals if goal.name not in names)
+        if not trained:
+            given = ", ".join(goal.name for goal in facts.goals)
+            raise ValueError(f"search=paredown: none of the objectives ({given}) needs training; use search=nsga2")
+        last = len(plan.rungs)
+        whole = [known for known in facts.trials.values() if last in known.readings]
+        if len(whole) < LEAST or len(facts.ended) < len(whole) + (2 if last > 1 else 1):
+            return None
+        weighed = [known for known in facts.trials.values() if all(name in known.measured for name in names)][-WEIGHED:]
+        costs = Costs.of(names, facts.encoding, facts.members([k.row for k in weighed]), measured_of(weighed, names))
+        believed = [Beliefs.of(goal, facts, costs, last) for goal in trained]
+        running = [r for r in records.running if r.proposal.rung > 0 and r.proposal.arch in facts.encoding.space]
+        members, readings = cls._of_running(facts, costs, running)
+        goals_to = [record.proposal.rung for record in running]
+        expected = [b.process.predict(members, costs.standardised(readings), (last,))[0][:, 0] for b in believed]
+        to_the_end = np.array(goals_to, int) == last
+        believed = [b.with_pending(members, costs.standardised(readings), goals_to) for b in believed]
+        accuracy, known_of = _as_trained(facts, whole, trained, free, last)
+        if to_the_end.any():
+            come = [b.back(mean[to_the_end], last) for b, mean in zip(believed, expected, strict=True)]
+            there = _signed(free, names, readings[to_the_end])
+            accuracy = np.concatenate([accuracy, come[0]])
+            known_of = np.concatenate([known_of, np.column_stack([*come[1:], there])])
+        reference, least = _reference(plan, trained, free, believed, costs, sample)
+        points = np.column_stack([accuracy[: len(whole)], known_of[: len(whole)]])
+        best = tuple(known for known, level in zip(whole, ranks([tuple(p) for p in points]), strict=True) if level == 0)
+        stairs = Staircase.of(accuracy, known_of, reference, least)
+        return cls(facts, plan, costs, believed[0], tuple(believed[1:]), free, stairs, stairs.volume(reference[0]), best)
+
+    @property
+    def measuring(self) -> bool:
+        """Whether there is anything to know of a member before it is trained."""
+        return bool(self.free)
+
+    @staticmethod
+    def _of_running(facts: Facts, costs: Costs, running: Sequence) -> tuple[np.ndarray, np.ndarray]:
+        """Members and costs of what is being trained, as measured where it was, else guessed."""
+        members = facts.encoding([record.proposal.arch for record in running])
+        readings = costs.guess(facts.encoding, members) if len(running) else np.zeros((0, len(costs.names)))
+        for place, record in enumerate(running):
+            known = facts.trials.get(record.trial)
+            if known and known.measured:
+                readings[place] = measured(facts, costs, [known])[0]
+        return members, readings
+
+    def rated(self, trials: Sequence[Known]) -> Rated:
+        """Trials that wait, by what their next rung promises."""
+        members = self.facts.members([known.row for known in trials])
+        reached = np.array([known.reached for known in trials], int)
+        return self._rated(members, measured(self.facts, self.costs, trials), reached, None, trials=trials)
+
+    def rated_new(self, arches: Sequence[Arch], *, price: float) -> Rated:
+        """Members that nothing is known of, at the price of an epoch; hopefully: what they cost is soon measured."""
+        members = self.facts.encoding(arches)
+        readings = self.costs.guess(self.facts.encoding, members, hope=HOPE)
+        rated = self._rated(members, readings, np.zeros(len(arches), int), price, arches=arches)
+        for name, limit in self.plan.limits.items():
+            if name in self.costs.names:
+                rated.rates[readings[:, self.costs.names.index(name)] > limit] = 0.0
+        return rated
+
+    def leaders(self) -> list[Known]:
+        """The front as trained, and that of all begun as believed."""
+        last = len(self.plan.rungs)
+        begun = [known for known in self.facts.trials.values() if known.readings][-NEWEST:]
+        members, readings = self.facts.members([k.row for k in begun]), measured(self.facts, self.costs, begun)
+        mean, _ = self.uncertain.process.predict(members, self.costs.standardised(readings), (last,))
+        points = np.column_stack([-mean[:, 0], _signed(self.free, self.costs.names, readings)])
+        levels = ranks([tuple(p) for p in points])
+        believed = [known for known, level in zip(begun, levels, strict=True) if level == 0]
+        return list({known.row: known for known in [*self.best, *believed]}.values())
+
+    def _rated(
+        self,
+        members: np.ndarray,
+        readings: np.ndarray,
+        reached: np.ndarray,
+        price: float | None,
+        *,
+        trials: Sequence[Known] = (),
+        arches: Sequence[Arch] = (),
+    ) -> Rated:
+        last, plan = len(self.plan.rungs), self.plan
+        gains, rates = np.zeros(len(members)), np.zeros(len(members))
+        whole = (reached > 0) | (last == 1)
+        views = {}
+        for rung in sorted(set(reached.tolist())):
+            at = reached == rung
+            views[rung] = view = self._view(members[at], readings[at], rung)
+            gains[at] = view.gains
+            rates[at] = (
+                view.gains / plan.epochs(rung, last) * whole[at]
+            )  # of one not begun a short training tells more for its epochs
+        own = float(rates.max()) if len(rates) else 0.0
+        price = own if price is None else max(price, 0.0)
+        for rung, view in views.items():
+            if rung + 1 < last:
+                at = np.flatnonzero(reached == rung)
+                order = np.argsort(-view.gains)[:SHORTLIST]
+                short = view.shown(order, price * plan.epochs(rung + 1, last)) / plan.epochs(rung, rung + 1)
+                better = short > rates[at[order]]
+                rates[at[order[better]]], whole[at[order[better]]] = short[better], False
+        return Rated(gains, rates, whole, price, trials, arches)
+
+    def _view(self, members: np.ndarray, readings: np.ndarray, rung: int) -> "_View":
+        last = len(self.plan.rungs)
+        costs = self.costs.standardised(readings)
+        rungs = (rung + 1, last) if rung + 1 < last else (last,)
+        mean, covariance = self.uncertain.process.predict(members, costs, rungs)
+        others = [b.back(b.process.predict(members, costs, (last,))[0][:, 0], last) for b in self.others]
+        known = np.column_stack([*others, _signed(self.free, self.costs.names, readings)])
+        return _View(self, mean, covariance, known, rungs)
+
+    def gain(self, mean: np.ndarray, deviation: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """Expected gain of full trainings that are believed to read `mean` +- `deviation` (n,) or (n, q), warped."""
+        outcomes = mean[..., None] + deviation[..., None] * FINAL
+        flat = self.uncertain.back(outcomes.reshape(len(mean), -1), len(self.plan.rungs))
+        return self.staircase.gain(flat, known).reshape(*mean.shape, len(FINAL)).mean(-1)
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """Members at one rung: what is believed of their next and last."""
+
+    outlook: Outlook
+    mean: np.ndarray
+    covariance: np.ndarray
+    known: np.ndarray
+    rungs: tuple[int, ...]
+
+    @property
+    def gains(self) -> np.ndarray:
+        """Of the full training; only of those that would gain most if all went well, 0 of the others."""
+        mean, deviation = self.mean[:, -1], np.sqrt(np.maximum(self.covariance[:, -1, -1], 1e-9))
+        at_best = self.outlook.uncertain.back(mean + LUCK * deviation, len(self.outlook.plan.rungs))
+        hopeful = np.argsort(-self.outlook.staircase.gain(at_best[:, None], self.known)[:, 0])[:HOPEFUL]
+        found = np.zeros(len(mean))
+        found[hopeful] = self.outlook.gain(mean[hopeful], deviation[hopeful], self.known[hopeful])
+        return found
+
+    def shown(self, chosen: np.ndarray, rest: float) -> np.ndarray:
+        """What the next rung may show to be worth more than `rest`, the price of the way on from there."""
+        mean, cov = self.mean[chosen], self.covariance[chosen]
+        reading = cov[:, 0, 0] + self.outlook.uncertain.process.noise(self.rungs[0])
+        moves = mean[:, -1, None] + (cov[:, 0, -1] / np.sqrt(reading))[:, None] * SHOWN
+        left = np.sqrt(np.maximum(cov[:, -1, -1] - cov[:, 0, -1] ** 2 / reading, 1e-9))
+        gains = self.outlook.gain(moves, np.broadcast_to(left[:, None], moves.shape), self.known[chosen])
+        return np.maximum(gains - rest, 0).mean(1)
+
+
+def measured_of(trials: Sequence[Known], names: Sequence[str]) -> np.ndarray:
+    return np.array([[known.measured[name] for name in names] for known in trials], float).reshape(len(trials), len(names))
+
+
+def _signed(goals: Sequence[Objective], names: Sequence[str], readings: np.ndarray) -> np.ndarray:
+    """(n, goals), to be minimised."""
+    return np.column_stack([goal.sign * readings[:, names.index(goal.name)] for goal in goals]) if goals else readings[:, :0]
+
+
+def _as_trained(
+    facts: Facts, whole: Sequence[Known], trained: Sequence[Objective], free: Sequence[Objective], last: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The uncertain objective (n,) and all others (n, k) of fully trained members, to be minimised; means over an architecture's
+    seeds."""
+    seeds: dict[str, list[Known]] = {}
+    for known in whole:
+        seeds.setdefault(known.first.proposal.arch.id, []).append(known)
+    rows = []
+    for known in whole:
+        alike = seeds[known.first.proposal.arch.id]
+        row = [goal.sign * float(np.mean([k.readings[last].get(goal.name, np.nan) for k in alike])) for goal in trained]
+        row += [goal.sign * known.measured.get(goal.name, np.inf * goal.sign) for goal in free]
+        rows.append(row)
+    points = np.nan_to_num(np.array(rows, float), nan=np.inf, posinf=np.inf)
+    return points[:, 0], points[:, 1:]
+
+
+def _reference(
+    plan: Plan,
+    trained: Sequence[Objective],
+    free: Sequence[Objective],
+    believed: Sequence[Beliefs],
+    costs: Costs,
+    sample: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The worst values that count, the uncertain objective first, and the least of the others; all to be minimised."""
+    last, readings = len(plan.rungs), costs.guess(believed[0].process.encoding, sample)
+    at = costs.standardised(readings)
+    expected = np.column_stack([b.back(b.process.predict(sample, at, (last,))[0][:, 0], last) for b in believed])
+    there = _signed(free, costs.names, readings)
+    worst = [*np.quantile(expected, 1 - WORST, axis=0), *np.quantile(there, 1 - DEAREST, axis=0)]
+    goals = [*trained, *free]
+    given = [
+        goal.sign * plan.reference[goal.name] if goal.name in plan.reference else at for goal, at in zip(goals, worst, strict=True)
+    ]
+    return np.array(given, float), np.concatenate([expected[:, 1:].min(0), there.min(0)])

@@ -1,0 +1,108 @@
+import pytest
+from toy import Evaluate, measurements, strategy, toy_space
+
+from evaluators.api import Outcome, RungResult
+from search.objectives import point, with_metric
+from search.pareto import front, hypervolume
+from search.replay import replay
+from search.spending import epochs
+
+SPACE = toy_space()
+REFERENCE = (0.0, 10.0)
+
+
+class Instant(Evaluate):
+    """The toy evaluator without files."""
+
+    def rung(self, job, rung):
+        return RungResult(rung, measurements(job.arch, job.seed, rung))
+
+
+def reached(name, seed, **options):
+    conf = strategy(name, seed=seed, trials=1000, rungs=[1, 9], baseline=False, **options)
+    done = replay(SPACE, conf, Instant())
+    best = [record for record in done.records if record.ok and record.proposal.rung == 2]
+    points = [point(record.measurements, conf.goals) for record in best]
+    return hypervolume([at for at in points if at], REFERENCE), done.records, conf
+
+
+@pytest.mark.parametrize("budget", ["8 full", "70 epochs"])
+def test_it_finds_more_than_random_search_for_the_same_epochs(budget):
+    found = {name: [reached(name, seed, budget=budget) for seed in range(4)] for name in ("paredown", "random")}
+    for runs in found.values():
+        for _, records, conf in runs:
+            assert epochs(records, conf.rungs) <= 72
+    ours, theirs = ([volume for volume, *_ in found[name]] for name in ("paredown", "random"))
+    assert sorted(ours)[1] > sorted(theirs)[2]
+
+
+def test_most_members_stop_at_the_first_rung_and_are_measured_before():
+    _, records, _ = reached("paredown", 0, budget="8 full")
+    at = [sum(record.proposal.rung == rung for record in records) for rung in (0, 1, 2)]
+    assert at[0] > 5
+    assert at[1] > at[2] >= 4
+    assert all(records[record.proposal.trial].ok for record in records if record.proposal.trial is not None)
+
+
+def test_one_rung_three_objectives_and_asynchronous_workers():
+    for options in (
+        {"rungs": [4], "budget": "14 trials"},
+        {"rungs": [1, 3, 9], "objectives": {"miou": "max", "latency_ms": "min", "params_m": "min"}, "budget": "6 full"},
+        {"rungs": [1, 3], "objectives": {"miou": "max"}, "budget": "9 full"},
+        {"rungs": [1, 3], "separate": True, "budget": "9 full", "confirm": 3},
+    ):
+        conf = strategy("paredown", **options)
+        for workers in (1, 4):
+            records = replay(SPACE, conf, Instant(), workers=workers).records
+            assert sum(record.proposal.rung == conf.rung for record in records) >= 3
+            assert front(records, conf.goals)
+
+
+def test_a_budget_in_trials_ends_it():
+    conf = strategy("paredown", rungs=[1, 9], budget="", trials=15)
+    records = replay(SPACE, conf, Instant()).records
+    assert records.trained(2) == 15
+    assert 3 <= sum(record.proposal.rung == 2 for record in records) <= 15
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"reference": {"latency": 3.0}}, "search.reference: 'latency' is no objective.*latency_ms"),
+        ({"startup": 1}, "search.startup: 1 given"),
+        ({"explore": 1.0}, "search.explore: 1.0 given"),
+    ],
+)
+def test_mistakes_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        strategy("paredown", **options)
+
+
+def test_the_reference_of_the_accuracy_is_that_of_the_tasks_first_metric():
+    conf = strategy("paredown", objectives={"accuracy": "max", "latency_ms": "min"}, reference={"accuracy": 0.3})
+    assert with_metric(conf, {"miou": "max"}).reference == {"miou": 0.3}
+    assert with_metric(conf, {"accuracy": "max"}).reference == {"accuracy": 0.3}
+
+
+def test_objectives_that_need_no_training_are_another_strategys():
+    conf = strategy("paredown", objectives={"params_m": "min", "latency_ms": "min"}, budget="5 full", rungs=[1, 2])
+    with pytest.raises(ValueError, match=r"none of the objectives .* needs training; use search=nsga2"):
+        replay(SPACE, conf, Instant())
+
+
+def test_members_over_a_limit_are_learnt_from():
+    conf = strategy("paredown", rungs=[1, 9], budget="8 full", limits={"latency_ms": 4.0}, baseline=False)
+
+    class Limited(Instant):
+        def __call__(self, job):
+            slow = measurements(job.arch, job.seed, 0)["latency_ms"] > 4.0
+            if slow:
+                yield self.rung(job, 0)
+            yield from [Outcome("infeasible", "latency_ms")] if slow else super().__call__(job)
+
+    records = replay(SPACE, conf, Limited()).records
+    refused = [record.infeasible for record in records]
+    drawn = sum(measurements(arch, 0, 0)["latency_ms"] > 4.0 for arch in SPACE.enumerate()) / 144
+    half = len(refused) // 2
+    assert sum(refused[half:]) / half < 0.5 * drawn
+    assert sum(record.ok and record.proposal.rung == 2 for record in records) >= 5
