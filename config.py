@@ -7,7 +7,6 @@ misspelt key or a wrong type fails before anything starts, with its full path.
 import contextlib
 import copy
 import dataclasses
-import difflib
 import functools
 import os
 import re
@@ -38,7 +37,7 @@ from evaluators.table import RecordedTrainings, load_table
 from evaluators.tables.mapping import TableConf
 from evaluators.task import TASKS
 from registry import import_plugins, nearest
-from search.command_line import config_dirs, flat_keys, key_of, listed, run_name
+from search.command_line import about_unknown, config_dirs, flat_keys, key_of, listed, run_name
 from search.launch import LAUNCHERS
 from search.objectives import check_names, with_metric
 from search.strategy import STRATEGIES
@@ -348,18 +347,6 @@ def explain(error: Exception, arguments: list[str]) -> str:
         known = [entry.name for entry in dataclasses.fields(unread.object_type)]
         return f"{unread.full_key}: unknown key '{unread.key}'; {nearest(str(unread.key), known)} ({text.splitlines()[0]})"
     return text
-
-
-def about_unknown(key: str, text: str, known: list[str]) -> str:
-    """Hydra's message about a key that could not be set, with the nearest known one or those beside it."""
-    if key in known and "{" in text:
-        return f"{key}: given a mapping; allowed: one value or list. Set its parts one by one: {key}.<part>=..."
-    parent = key.rpartition(".")[0]
-    beside = [name.rpartition(".")[2] for name in known if parent and name.rpartition(".")[0] == parent]
-    guess = difflib.get_close_matches(key, known, n=1, cutoff=0.6) if key not in known else []
-    said = [text.splitlines()[0] if guess or beside else text]
-    said += [f"Known in {parent}: {', '.join(beside)}."] if beside else []
-    return "\n".join([*said, *(f"Did you mean '{name}'?" for name in guess)])
 
 
 def known_keys(arguments: list[str]) -> list[str]:

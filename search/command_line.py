@@ -3,6 +3,7 @@
 The name is the same for the same search, so that the same command goes on with it.
 """
 
+import difflib
 import hashlib
 import itertools
 import re
@@ -47,3 +48,15 @@ def flat_keys(node: Any, prefix: str = "") -> Iterable[str]:
         if prefix or key != "hydra":
             yield f"{prefix}{key}"
             yield from flat_keys(value, f"{prefix}{key}.")
+
+
+def about_unknown(key: str, text: str, known: list[str]) -> str:
+    """Hydra's message about a key that could not be set, with the nearest known one or those beside it."""
+    if key in known and "{" in text:
+        return f"{key}: given a mapping; allowed: one value or list. Set its parts one by one: {key}.<part>=..."
+    parent = key.rpartition(".")[0]
+    beside = [name.rpartition(".")[2] for name in known if parent and name.rpartition(".")[0] == parent]
+    guess = difflib.get_close_matches(key, known, n=1, cutoff=0.6) if key not in known else []
+    said = [text.splitlines()[0] if guess or beside else text]
+    said += [f"Known in {parent}: {', '.join(beside)}."] if beside else []
+    return "\n".join([*said, *(f"Did you mean '{name}'?" for name in guess)])
