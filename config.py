@@ -37,7 +37,7 @@ from evaluators.table import RecordedTrainings, load_table
 from evaluators.tables.mapping import TableConf
 from evaluators.task import TASKS
 from registry import import_plugins, nearest
-from search.command_line import about_unknown, config_dirs, flat_keys, key_of, listed, run_name
+from search.command_line import about_unknown, config_dirs, flat_keys, key_of, plugins_named, run_name
 from search.launch import LAUNCHERS
 from search.objectives import check_names, with_metric
 from search.strategy import STRATEGIES
@@ -99,7 +99,7 @@ def entry_point(main: Callable[[Run], None]) -> Callable[[], None]:
 
     @user_errors
     def command() -> None:
-        register(plugins_named(sys.argv[1:]))
+        register(plugins_named(sys.argv[1:], CONF))
         sys.argv[1:] = sorted(sys.argv[1:], key=lambda item: item in ("-m", "--multirun"))  # last: it may not split the overrides
         hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(with_config)()
 
@@ -128,7 +128,7 @@ def user_errors(command: Callable[[], None]) -> Callable[[], None]:
 def compose(overrides: list[str], *, config_dir: Path | None = None) -> Iterator[DictConfig]:
     """The configuration that these overrides give, for entry points that are no Hydra application and for tests."""
     folders = ["--config-dir", str(config_dir)] if config_dir else []
-    register(plugins_named([*overrides, *folders]))
+    register(plugins_named([*overrides, *folders], CONF))
     extra = [f"hydra.searchpath=[file://{config_dir.resolve()}]"] if config_dir else []
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         conf = hydra.compose("config", [*overrides, *extra], return_hydra_config=True)
@@ -310,22 +310,6 @@ def register(plugins: Iterable[str]) -> None:
         if schema is TableConf:
             OmegaConf.set_struct(node.baseline, False)  # its keys are columns
         store.store(name=f"{name}_schema", node=node, group=group)
-
-
-def plugins_named(arguments: list[str]) -> list[str]:
-    """The plug-ins of a command line, read before Hydra parses it: `plugins=[a,b]`, or `plugins:` in the chosen experiment."""
-    folders = [CONF, *config_dirs(arguments)]
-    named: list[str] = []
-    for item in arguments:
-        key, _, value = item.partition("=")
-        if key.lstrip("+") == "plugins":
-            named += listed(yaml.safe_load(value.replace(",", ", ")))
-        elif key.lstrip("+") == "experiment":
-            for path in (folder / "experiment" / f"{value}.yaml" for folder in folders):
-                if path.is_file():
-                    with path.open() as file:  # so that a yaml error names it
-                        named += listed((yaml.safe_load(file) or {}).get("plugins"))
-    return named
 
 
 def explain(error: Exception, arguments: list[str]) -> str:

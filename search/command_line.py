@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 WHAT = ("space", "table", "table.file")
 """What is searched: the folder above the run says it already."""
 
@@ -60,3 +62,20 @@ def about_unknown(key: str, text: str, known: list[str]) -> str:
     said = [text.splitlines()[0] if guess or beside else text]
     said += [f"Known in {parent}: {', '.join(beside)}."] if beside else []
     return "\n".join([*said, *(f"Did you mean '{name}'?" for name in guess)])
+
+
+def plugins_named(arguments: list[str], conf: Path) -> list[str]:
+    """The plug-ins of a command line, read before Hydra parses it: `plugins=[a,b]`, or `plugins:` in the chosen
+    experiment, of `conf` or of a folder that the command line adds."""
+    folders = [conf, *config_dirs(arguments)]
+    named: list[str] = []
+    for item in arguments:
+        key, _, value = item.partition("=")
+        if key.lstrip("+") == "plugins":
+            named += listed(yaml.safe_load(value.replace(",", ", ")))
+        elif key.lstrip("+") == "experiment":
+            for path in (folder / "experiment" / f"{value}.yaml" for folder in folders):
+                if path.is_file():
+                    with path.open() as file:  # so that a yaml error names it
+                        named += listed((yaml.safe_load(file) or {}).get("plugins"))
+    return named

@@ -185,9 +185,9 @@ def test_the_archs_to_train_are_found_before_anything_is_spent(archs, said, tmp_
 def test_plugins_are_read_from_every_place_that_may_name_them(tmp_path):
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "one.yaml").write_text("plugins: garden")
-    assert plugins_named(["plugins=garden"]) == ["garden"]
-    assert plugins_named(["+plugins=[a,b]", "experiment=one", f"--config-dir={tmp_path}"]) == ["a", "b", "garden"]
-    assert plugins_named(["plugins=null", "experiment=one", "-cd", str(tmp_path)]) == ["garden"]
+    assert plugins_named(["plugins=garden"], CONF) == ["garden"]
+    assert plugins_named(["+plugins=[a,b]", "experiment=one", f"--config-dir={tmp_path}"], CONF) == ["a", "b", "garden"]
+    assert plugins_named(["plugins=null", "experiment=one", "-cd", str(tmp_path)], CONF) == ["garden"]
 
 
 @pytest.mark.parametrize(("space", "first"), [("segformer_b0", "miou"), ("metaformer", "top1")])
