@@ -37,10 +37,14 @@ from evaluators.table import RecordedTrainings, load_table
 from evaluators.tables.mapping import TableConf
 from evaluators.task import TASKS
 from registry import import_plugins, nearest
+from report.figures import figure
 from search.command_line import about_unknown, config_dirs, flat_keys, key_of, plugins_named, run_name
 from search.launch import LAUNCHERS
 from search.objectives import check_names, with_metric
+from search.plans import Named
+from search.reuse import Reusing, reusing
 from search.strategy import STRATEGIES
+from search.strategy.ablation import Ablation, baseline_name
 from search.strategy.archs import ArchList
 from space import Arch, Space, SpaceConf
 from space.narrowing import keep_fixed, refuse_outside
@@ -77,7 +81,7 @@ class Run:
     space: Space
     strategy: Any
     launcher: Any
-    evaluation: Evaluation | RecordedTrainings
+    evaluation: Evaluation | RecordedTrainings | Reusing
     directory: Path
     command: str
     conf: Mapping[str, Any] = field(repr=False)  # as config.yaml keeps it
@@ -156,7 +160,13 @@ def load(conf: DictConfig) -> Run:
     space, strategy, evaluation = found
     if isinstance(strategy, ArchList):
         strategy = replace(strategy, members=[find_member(name, space.network) for name in strategy.archs])
-    launch = typed(conf.launch)
+    if isinstance(strategy, Ablation):
+        strategy = with_ends(strategy, space)
+    launch, note = typed(conf.launch), evaluation.check()
+    keep = kept(conf, choices, space, objectives=strategy.objectives)
+    if isinstance(strategy, Ablation):
+        defaults = {**evaluation.defaults(), "search": asdict(type(strategy)())}
+        evaluation = reusing(evaluation, strategy.reuse, keep, defaults)
     return Run(
         space=space,
         strategy=strategy,
@@ -164,8 +174,8 @@ def load(conf: DictConfig) -> Run:
         evaluation=evaluation,
         directory=Path(conf.results).resolve() / space.name / (conf.run or run_name(overrides)),
         command=shlex.join(["python", *sys.orig_argv[1:]]) if sys.argv[0].endswith("run_search.py") else "",
-        note=evaluation.check(),
-        conf=kept(conf, choices, space, objectives=strategy.objectives),
+        note=note,
+        conf=keep,
     )
 
 
@@ -178,6 +188,7 @@ def trained(conf: DictConfig, choices: Mapping[str, Any], overrides: list[str]) 
         resolved_device(values.device, "device"), values.latency.resolved_device
     free = [*COUNTERS, *values.latency.limitable]
     check_names(values.search.objectives, values.search.limits, free=free, trained=values.task.metrics)
+    check_until(values.search, values.task.metrics)
     evaluation = Evaluation(
         baseline=space.baseline,
         input_size=tuple(space.input_size),
@@ -208,6 +219,7 @@ def replayed(conf: DictConfig, choices: Mapping[str, Any], overrides: list[str])
     table = load_table(name, mapping)
     search = with_metric(typed(conf.search), mapping.metric)
     check_names(search.objectives, search.limits, free=list(mapping.measurements), trained=mapping.metric)
+    check_until(search, mapping.metric)
     evaluation = RecordedTrainings(name, table.conf, dict(search.limits))
     return table.space, replace(search, rungs=mapping.epochs, separate=mapping.separate), evaluation
 
@@ -261,12 +273,31 @@ def find_arch(name: str) -> Arch:
     return Arch.from_yaml(Path(name) if name.endswith((".yaml", ".yml")) else conf_file("arch", name))
 
 
-def find_member(name: str, network: str) -> Arch:
-    """An arch of the list that search=archs trains; it may lie outside of the space, but not be another network."""
+def find_member(name: str, network: str, key: str = "archs") -> Arch:
+    """An arch that a search is told to train; it may lie outside of the space, but not be another network."""
     arch = find_arch(name)
     if arch.network != network:
-        raise ValueError(f"search.archs: '{name}' is a network '{arch.network}'; allowed: '{network}', the network of the space")
+        raise ValueError(f"search.{key}: '{name}' is a network '{arch.network}'; allowed: '{network}', the network of the space")
     return arch
+
+
+def with_ends(strategy: Ablation, space: Space) -> Ablation:
+    """An ablation with the architectures that it names, its plan tried once so that what cannot be planned is refused here."""
+    given = {key: getattr(strategy, key) for key in ("reference", "against")}
+    found = {key: Named(Path(name).stem, find_member(name, space.network, key)) for key, name in given.items() if name}
+    start = found.get("reference") or Named(baseline_name(space), space.baseline)
+    scale = 100.0 if figure(strategy.goals[0].name).share else 1.0
+    strategy = replace(strategy, ends=[start, found.get("against")], scale=scale)
+    strategy.planned(space)
+    return strategy
+
+
+def check_until(search: Any, metrics: Iterable[str]) -> None:
+    """More seeds can only make an interval narrower where the seed makes a difference."""
+    first = next(iter(search.objectives))
+    if getattr(search, "until", None) is not None and first not in metrics:
+        given = f"search.until: {search.until} given, but no training tells the first objective, {first}"
+        raise ValueError(f"{given}; allowed first: {', '.join(metrics)}")
 
 
 def conf_file(group: str, name: str) -> Path:
@@ -306,7 +337,8 @@ def register(plugins: Iterable[str]) -> None:
         node = OmegaConf.structured(schema)
         OmegaConf.set_readonly(node, None)  # OmegaConf takes a frozen dataclass as read-only, and Hydra could not merge into it
         for key in {"limits", "objectives", "reference", "measurements", "metric"} & set(node):
-            OmegaConf.set_struct(node[key], False)  # their keys are names of measurements: the command line may add any
+            if OmegaConf.is_dict(node[key]):  # an ablation's `reference` is an architecture
+                OmegaConf.set_struct(node[key], False)  # their keys are names of measurements: the command line may add any
         if schema is TableConf:
             OmegaConf.set_struct(node.baseline, False)  # its keys are columns
         store.store(name=f"{name}_schema", node=node, group=group)

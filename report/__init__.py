@@ -1,14 +1,18 @@
-"""Records to results: front.csv, front.png, report.html and the winners' files, all from config.yaml and trials.jsonl alone."""
+"""Records to results: front.csv, front.png, report.html and the winners' files, all from config.yaml and trials.jsonl alone;
+of an ablation (plan.yaml) its table, ablation.csv, .md and .tex, and its pictures too."""
 
 from pathlib import Path
 
+from report.ablation import ablation_of
+from report.ablation_page import write_ablation
+from report.ablation_table import summary as ablation_summary
 from report.export import write_arches, write_csv
 from report.front import compare
 from report.html import write_html
 from report.names import arch_names
 from report.picture import write_png
 from report.run import load
-from report.table import summary_text
+from report.table import standing, summary_text
 
 __all__ = ["summary", "write"]
 
@@ -20,10 +24,14 @@ def write(run_dir: Path | str) -> Path:
     write_arches(comparison, run.directory / "arches")
     write_csv(comparison, run.directory / "front.csv")
     write_png(comparison, run.directory / "front.png", title=run.name, names=names)
-    return write_html(run, comparison, run.directory / "report.html", names=names)
+    ablation = write_ablation(run)
+    return write_html(run, comparison, run.directory / "report.html", names=names, ablation=ablation)
 
 
 def summary(run_dir: Path | str) -> str:
-    """The front against the baseline as text for the console."""
+    """The front against the baseline as text for the console; of an ablation its table."""
     run = load(run_dir)
+    if (found := ablation_of(run)) is not None:
+        told = standing(run, compare(run)).partition(" Front:")[0]
+        return ablation_summary(found, standing=told, finished=bool(run.finished), command=run.command)
     return summary_text(run, compare(run), arch_names(run.conf))

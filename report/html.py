@@ -14,6 +14,7 @@ from report.fidelity import ENOUGH, agreements, warning
 from report.figures import chance, figure
 from report.front import Comparison, Network
 from report.headlines import headlines
+from report.importance import importances
 from report.picture import axes_of
 from report.run import Run, Trial
 from report.table import columns, standing
@@ -24,8 +25,10 @@ DRIFT = 0.1
 """A baseline reading that differs from the run's median by more than this share is marked."""
 
 
-def write_html(run: Run, comparison: Comparison, path: Path, *, names: Mapping[str, str]) -> Path:
-    """Render the page; returns its path."""
+def write_html(
+    run: Run, comparison: Comparison, path: Path, *, names: Mapping[str, str], ablation: Mapping[str, Any] | None = None
+) -> Path:
+    """Render the page; returns its path. `ablation` is what report/ablation_page.py shows of one."""
     templates = Environment(
         loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -34,7 +37,9 @@ def write_html(run: Run, comparison: Comparison, path: Path, *, names: Mapping[s
         run=run,
         comparison=comparison,
         standing=standing(run, comparison),
-        headlines=headlines(comparison, names),
+        headlines=headlines(comparison, names) if ablation is None else [],
+        ablation=ablation,
+        importances=[{**asdict(i), "label": figure(i.name).label} for i in importances(run)] if ablation is None else [],
         unlearned=unlearned_text(comparison),
         columns=[(name, figure(name)) for name in columns(comparison)],
         baseline=comparison.baseline and winner(comparison.baseline, comparison, names),

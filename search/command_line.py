@@ -16,7 +16,10 @@ import yaml
 WHAT = ("space", "table", "table.file")
 """What is searched: the folder above the run says it already."""
 
-NOT_THE_RUN = ("run", "search.trials", "search.budget", "launch", "hydra", "results")
+HOW_LONG = ("search.trials", "search.budget", "search.until", "search.most", "search.reuse", "search.dry")
+"""Keys that say how long a search goes on and what it need not train again."""
+
+NOT_THE_RUN = ("run", "launch", "hydra", "results", *HOW_LONG)
 """Beginnings of overrides that do not name a run: where it is, how long it goes on and what launches it."""
 
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import yaml
 
-FREE = ("run", "results", "choices.launch", "launch", "search.trials", "search.budget")
+from search.command_line import HOW_LONG
+
+FREE = ("run", "results", "choices.launch", "launch", *HOW_LONG)
 """Keys that may change when a run goes on: where it lies, what launches it, how long it is."""
 
 

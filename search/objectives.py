@@ -48,10 +48,16 @@ def with_metric(strategy: S, metrics: Mapping[str, str]) -> S:
     """The strategy with the objective `accuracy` replaced by the task's first metric: mIoU for segmentation, top-1 for
     classification. A task that measures an `accuracy` of its own means that one."""
     changes = {"objectives": resolved(strategy.objectives, metrics)}
-    if ACCURACY not in metrics and ACCURACY in getattr(strategy, "reference", {}):
+    if ACCURACY not in metrics and ACCURACY in worst_values(strategy):
         first = next(iter(metrics))
         changes["reference"] = {first if name == ACCURACY else name: worst for name, worst in strategy.reference.items()}
     return replace(strategy, **changes)
+
+
+def worst_values(strategy: object) -> Mapping[str, float]:
+    """Those that count, by objective, where a strategy has them (an ablation's `reference` is an architecture)."""
+    reference = getattr(strategy, "reference", None)
+    return reference if isinstance(reference, Mapping) else {}
 
 
 def resolved(conf: Mapping[str, str], metrics: Mapping[str, str]) -> dict[str, str]:

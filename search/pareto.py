@@ -25,13 +25,13 @@ def dominates(left: Point, right: Point) -> bool:
     return left != right and all(a <= b for a, b in zip(left, right, strict=True))
 
 
-def ranks(points: Sequence[Point]) -> list[int]:
+def ranks(points: Sequence[Point] | np.ndarray) -> list[int]:
     """The front that each point lies on: 0 undominated, 1 undominated without front 0, and so on.
 
     A point lies one front behind the furthest of those that dominate it. In lexicographic order these all stand before it: two
     objectives need no more than a search among the fronts' last points (O(n log n)), more are compared block by block with numpy.
     """
-    if not points:
+    if len(points) == 0:
         return []
     unique, back = np.unique(np.asarray(points, dtype=float), axis=0, return_inverse=True)  # lexicographic; equals share a front
     if unique.shape[1] == 1:

@@ -129,8 +129,12 @@ class Space:
 
     def choices(self, arch: Arch) -> dict[str, Any]:
         """The value of each active hole of a member, by dotted name."""
-        self.check(arch)
-        return read(self.template, arch.arch).values
+        if arch.network == self.network:
+            reading = read(self.template, arch.arch)
+            if not reading.faults and not broken(self.rules, dict(arch.arch)):
+                return reading.values
+        self.check(arch)  # says what is wrong
+        raise AssertionError(f"{arch!r}: no fault was found")
 
     def holes(self) -> tuple[Hole, ...]:
         """Every hole, inactive ones included, in a fixed order: each stands behind the one that opens it."""

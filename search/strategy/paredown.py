@@ -23,11 +23,13 @@ from search.records import Proposal, Records
 from search.strategy import STRATEGIES, Strategy
 from search.surrogate.facts import Facts, Known, facts_of
 from search.surrogate.features import encoding
-from search.surrogate.outlook import NEWEST, Outlook, Plan
+from search.surrogate.outlook import NEWEST, Outlook, Plan, newest
 from space import Arch, Space
 
 FIRST = 3  # members at the last rung before anything is believed of it
-PARENTS = 8  # members whose neighbours are considered
+PARENTS = 8  # members whose neighbours are considered,
+NEIGHBOURS = 32  # and so many of each
+KEPT = 10  # asks for which a random member is considered
 LOOKS = 8  # members measured in a row before one is trained
 SAMPLE = 200  # random members that stand for the space
 ENOUGH = 0.005  # part of the hypervolume: with a budget in members, trials that promise less are not taken further
@@ -103,8 +105,8 @@ class Paredown(Strategy):
     def open_trials(self, facts: Facts, records: Records) -> list[Known]:
         """Trials that could go on: nothing further was asked of them, and the budget pays for their last rung."""
         reached = records.index.reached
-        own = (known for known in facts.trials.values() if known.open and known.first.proposal.seed == self.seed)
-        waiting = [known for known in own if known.reached < self.rung and reached(known.first.trial) == known.reached][-NEWEST:]
+        own = (known for known in reversed(facts.trials.values()) if known.open and known.first.proposal.seed == self.seed)
+        waiting = newest((k for k in own if k.reached < self.rung and reached(k.first.trial) == k.reached), NEWEST)
         paid = {rung: self.affordable(records, self.to(known, self.rung)) for known in waiting for rung in [known.reached]}
         return [known for known in waiting if paid[known.reached]]
 
@@ -149,13 +151,25 @@ class Paredown(Strategy):
         parents = outlook.leaders()
         found: dict[str, Arch] = {}
         for known in rng.sample(parents, min(PARENTS, len(parents))):
-            for change in space.changes(known.first.proposal.arch):
-                found[change.arch.id] = change.arch
-        for _ in range(self.candidates):
-            arch = space.sample(rng)
-            found[arch.id] = arch
+            changed = changes_of(space, known.first.proposal.arch)
+            found |= {arch.id: arch for arch in rng.sample(changed, min(NEIGHBOURS, len(changed)))}
+        each = -(-self.candidates // KEPT)
+        for number in range(max(0, len(records) - KEPT + 1), len(records) + 1):
+            found |= {arch.id: arch for arch in members_drawn(space, self.seed, number, each)}
         keys = records.keys
         return [arch for key, arch in found.items() if (key, self.seed) not in keys]
+
+
+@lru_cache(maxsize=512)
+def changes_of(space: Space, arch: Arch) -> tuple[Arch, ...]:
+    return tuple(change.arch for change in space.changes(arch))
+
+
+@lru_cache(maxsize=64)
+def members_drawn(space: Space, seed: int, number: int, count: int) -> tuple[Arch, ...]:
+    """The random members that ask `number` adds to those of the asks before it: drawing is dear in large spaces."""
+    rng = random.Random(f"{seed}/{number}/drawn")
+    return tuple(space.sample(rng) for _ in range(count))
 
 
 @lru_cache(maxsize=8)

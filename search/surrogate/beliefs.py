@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from search.objectives import Objective
-from search.surrogate.facts import SIZES, Facts, Known
+from search.surrogate.facts import SIZES, Facts, Known, Readings
 from search.surrogate.features import Encoding
 from search.surrogate.gaussian_process import Data, GaussianProcess
 from search.surrogate.warp import Warp
 
-MOST = 300  # readings of lower rungs that the model is conditioned on, and as many of the last one
+MOST = 300  # readings of lower rungs that the model is conditioned on,
+LAST = 100  # and so many of the last one
 FEW = 5  # readings of a rung that tell its scale
 REFIT = 1.3  # hyperparameters are fitted anew when there are so many times more readings
 RIDGE = 1.0
@@ -53,9 +53,8 @@ def _with_one(design: np.ndarray) -> np.ndarray:
 
 def cost_names(facts: Facts, limits: Iterable[str] = ()) -> tuple[str, ...]:
     """What every measured member has and no training is needed for: the objectives first, then what has a limit, then sizes."""
-    measured = [known.measured for known in facts.trials.values() if known.reached > 0]
     wanted = dict.fromkeys([*(goal.name for goal in facts.goals), *limits, *SIZES])
-    return tuple(name for name in wanted if measured and all(name in found for found in measured))
+    return tuple(name for name in wanted if facts.told and name in facts.told)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +67,10 @@ class Beliefs:
 
     @classmethod
     def of(cls, goal: Objective, facts: Facts, costs: Costs, rungs: int) -> "Beliefs":
-        readings = [(known, rung) for known, rung in facts.ended if goal.name in known.readings[rung]]
-        warps = _warps(goal, readings, rungs)
-        chosen = _chosen(goal, readings, rungs)
-        data = _data(goal, facts, costs, chosen, warps)
-        theta = _theta(goal, facts, costs.names, rungs, _stage(len(readings)))
+        read = facts.readings[goal.name]
+        warps = _warps(read.rungs, read.values, rungs)
+        data = _data(read, facts, costs, _chosen(read.rungs, read.values, rungs), warps)
+        theta = _theta(goal, facts, costs.names, rungs, _stage(len(read)))
         return cls(goal, GaussianProcess(facts.encoding, data, rungs, theta), warps)
 
     def with_pending(self, members: np.ndarray, costs: np.ndarray, rungs: Sequence[int]) -> "Beliefs":
@@ -95,59 +93,49 @@ class Beliefs:
         return -self.warps[rung - 1].back(warped)
 
 
-def _warps(goal: Objective, readings: Sequence[tuple[Known, int]], rungs: int) -> tuple[Warp, ...]:
+def _warps(at: np.ndarray, values: np.ndarray, rungs: int) -> tuple[Warp, ...]:
     """One for each rung; where it has few readings, on the scale of the rung below."""
     found: list[Warp] = []
     for rung in range(1, rungs + 1):
-        values = np.array([_better(goal, known, r) for known, r in readings if r == rung])
-        if len(values) >= FEW or not found:
-            found.append(Warp.of(values) if len(values) else Warp(0.0, 1.0, 0.0, 1.0))
-        elif len(values):
-            found.append(Warp.of(values, least=found[-1].scale))
+        own = values[at == rung]
+        if len(own) >= FEW or not found:
+            found.append(Warp.of(own) if len(own) else Warp(0.0, 1.0, 0.0, 1.0))
+        elif len(own):
+            found.append(Warp.of(own, least=found[-1].scale))
         else:
             found.append(found[-1])
     return tuple(found)
 
 
-def _better(goal: Objective, known: Known, rung: int) -> float:
-    return -goal.sign * known.readings[rung][goal.name]
+def _chosen(at: np.ndarray, values: np.ndarray, rungs: int) -> np.ndarray:
+    """The places of all readings while they are few; else of the last rung, and of those below, the best and the newest."""
+    return np.concatenate([_some(np.flatnonzero(at < rungs), values, MOST), _some(np.flatnonzero(at == rungs), values, LAST)])
 
 
-def _chosen(goal: Objective, readings: Sequence[tuple[Known, int]], rungs: int) -> list[tuple[Known, int]]:
-    """All readings while they are few; else of the last rung, and of those below, the best and the newest."""
-    last, lower = [r for r in readings if r[1] == rungs], [r for r in readings if r[1] < rungs]
-    return [*_some(goal, lower), *_some(goal, last)]
+def _some(places: np.ndarray, values: np.ndarray, most: int) -> np.ndarray:
+    if len(places) <= most:
+        return places
+    older, newest = places[: -most // 3], places[-most // 3 :]
+    best = np.argpartition(-values[older], most - len(newest))[: most - len(newest)]
+    return np.concatenate([older[np.sort(best)], newest])
 
 
-def _some(goal: Objective, readings: list[tuple[Known, int]]) -> list[tuple[Known, int]]:
-    if len(readings) <= MOST:
-        return readings
-    older, newest = readings[: -MOST // 3], readings[-MOST // 3 :]
-    values = np.array([_better(goal, known, rung) for known, rung in older])
-    best = np.argpartition(-values, MOST - len(newest))[: MOST - len(newest)]
-    return [*(older[n] for n in sorted(best)), *newest]
-
-
-def _data(goal: Objective, facts: Facts, costs: Costs, readings: Sequence[tuple[Known, int]], warps: Sequence[Warp]) -> Data:
-    members = facts.members([known.row for known, _ in readings])
-    rungs = np.array([rung for _, rung in readings], int)
-    raw = np.array([_better(goal, known, rung) for known, rung in readings])
+def _data(read: Readings, facts: Facts, costs: Costs, places: np.ndarray, warps: Sequence[Warp]) -> Data:
+    trials, rungs, raw = [read.trials[place] for place in places], read.rungs[places], read.values[places]
     values = np.empty(len(raw))
     for rung in set(rungs.tolist()):
         values[rungs == rung] = warps[rung - 1](raw[rungs == rung])
-    return Data(members, costs.standardised(measured(facts, costs, [known for known, _ in readings])), rungs, values)
+    members = facts.members([known.row for known in trials])
+    return Data(members, costs.standardised(measured(facts, costs, trials)), rungs, values)
 
 
 def measured(facts: Facts, costs: Costs, trials: Sequence[Known]) -> np.ndarray:
     """(n, names): what was measured of trials, guessed where it was not."""
-    if not trials:
-        return np.zeros((0, len(costs.names)))
-    guesses = costs.guess(facts.encoding, facts.members([known.row for known in trials]))
-    rows = [
-        [known.measured.get(name, g) for name, g in zip(costs.names, guess, strict=True)]
-        for known, guess in zip(trials, guesses, strict=True)
-    ]
-    return np.array(rows, float).reshape(len(trials), len(costs.names))
+    rows = np.array([known.row for known in trials], int)
+    found = np.column_stack([facts.measured(name)[rows] for name in costs.names]) if costs.names else np.zeros((len(rows), 0))
+    if np.isnan(found).any():
+        found = np.where(np.isnan(found), costs.guess(facts.encoding, facts.members(rows)), found)
+    return found
 
 
 def _stage(count: int) -> int:
@@ -160,39 +148,17 @@ def _stage(count: int) -> int:
 
 def _theta(goal: Objective, facts: Facts, names: tuple[str, ...], rungs: int, stage: int) -> np.ndarray:
     """Hyperparameters fitted to the first `stage` readings: what came later plays no part, so a resumed search fits the same."""
-    readings = tuple((known, rung) for known, rung in facts.ended[:stage] if goal.name in known.readings[rung])
-    key = tuple((known.first.number, rung, known.readings[rung][goal.name]) for known, rung in readings)
-    return _fitted(_Fit(goal, facts, names, rungs, readings, key))
+    wanted = goal, names, rungs, stage
+    if wanted not in facts.fits:
+        facts.fits[wanted] = _fitted(facts.readings[goal.name], facts, names, rungs, stage)
+    return facts.fits[wanted]
 
 
-@dataclass(frozen=True)
-class _Fit:
-    """What a fit depends on; equal where the readings are."""
-
-    goal: Objective
-    facts: Facts
-    names: tuple[str, ...]
-    rungs: int
-    readings: tuple
-    key: tuple
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Fit) and self._identity == other._identity
-
-    def __hash__(self) -> int:
-        return hash(self._identity)
-
-    @property
-    def _identity(self) -> tuple:
-        return self.goal, id(self.facts.encoding), self.names, self.rungs, self.key
-
-
-@lru_cache(maxsize=64)
-def _fitted(fit: _Fit) -> np.ndarray:
-    facts, readings = fit.facts, fit.readings
-    trials = list({id(known): known for known, _ in readings}.values())
-    values = np.array([[known.measured[name] for name in fit.names] for known in trials]).reshape(len(trials), len(fit.names))
-    costs = Costs.of(fit.names, facts.encoding, facts.members([known.row for known in trials]), values)
-    warps = _warps(fit.goal, readings, fit.rungs)
-    data = _data(fit.goal, facts, costs, _chosen(fit.goal, readings, fit.rungs), warps)
-    return GaussianProcess(facts.encoding, data, fit.rungs).fitted().theta
+def _fitted(read: Readings, facts: Facts, names: tuple[str, ...], rungs: int, stage: int) -> np.ndarray:
+    rows = list(dict.fromkeys(known.row for known in read.trials[:stage]))
+    values = np.column_stack([facts.measured(name)[rows] for name in names]) if names else np.zeros((len(rows), 0))
+    whole = ~np.isnan(values).any(1)
+    costs = Costs.of(names, facts.encoding, facts.members(rows)[whole], values[whole])
+    at, values = read.rungs[:stage], read.values[:stage]
+    data = _data(read, facts, costs, _chosen(at, values, rungs), _warps(at, values, rungs))
+    return GaussianProcess(facts.encoding, data, rungs).fitted().theta

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -26,13 +27,51 @@ class Known:
     open: bool = True  # may be continued: neither refused nor failed
 
 
+class Readings:
+    """What trainings read of one objective, in the order in which they came: (trial, rung, value), values the more the better."""
+
+    def __init__(self) -> None:
+        self.trials: list[Known] = []
+        self._rungs, self._rows, self._values = np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64)
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+    @property
+    def rungs(self) -> np.ndarray:
+        return self._rungs[: len(self)]
+
+    @property
+    def values(self) -> np.ndarray:
+        return self._values[: len(self)]
+
+    def at(self, rung: int) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of the trials that read it, and the values."""
+        places = np.flatnonzero(self.rungs == rung)
+        return self._rows[places], self._values[places]
+
+    def add(self, known: Known, rung: int, value: float) -> None:
+        if len(self) == len(self._values):
+            grown = (np.concatenate([part, np.empty_like(part)]) for part in (self._rungs, self._rows, self._values))
+            self._rungs, self._rows, self._values = grown
+        self._rungs[len(self)], self._rows[len(self)], self._values[len(self)] = rung, known.row, value
+        self.trials.append(known)
+
+
 class Facts:
     """The trials of one log for one set of objectives. Only what has ended is in it."""
 
     def __init__(self, encoding: Encoding, goals: tuple[Objective, ...]):
         self.encoding, self.goals = encoding, goals
         self.trials: dict[int, Known] = {}  # in the order in which they were first heard of
-        self.ended: list[tuple[Known, int]] = []  # (trial, rung) of each reading, in the order in which they came
+        self.ended = 0  # rungs read, by any objective
+        self.whole: dict[int, list[Known]] = {}  # rung -> trials that have read it
+        self.readings = {goal.name: Readings() for goal in goals}
+        self.told: frozenset[str] | None = None  # what every trial that has trained was measured to have before
+        self.fits: dict[tuple[Any, ...], np.ndarray] = {}  # what models were fitted to these facts
+        self._columns: dict[str, np.ndarray] = {}  # measurement -> its values by row, nan where it was not measured
+        self._alike: dict[str, int] = {}  # architecture -> the row of its first trial
+        self._first = np.empty(64, np.int64)
         self._members = np.empty((64, len(encoding.ordered)), np.int16)
         self._seen: list[Record] = []
 
@@ -48,6 +87,19 @@ class Facts:
     def members(self, rows: Sequence[int] | slice) -> np.ndarray:
         return self._members[rows]
 
+    def measured(self, name: str) -> np.ndarray:
+        """(trials,): what was measured of each before training; nan where it was not."""
+        if name not in self._columns:
+            column = np.full(len(self._members), np.nan)
+            for known in self.trials.values():
+                column[known.row] = known.measured.get(name, np.nan)
+            self._columns[name] = column
+        return self._columns[name][: len(self.trials)]
+
+    def first(self, rows: np.ndarray) -> np.ndarray:
+        """For each row that of the first trial of the same architecture."""
+        return self._first[rows]
+
     def _take(self, record: Record) -> None:
         if record.proposal.arch not in self.encoding.space:
             return  # a baseline that a narrowing has put outside: compared with, not learnt from
@@ -57,16 +109,32 @@ class Facts:
             values = {name: float(v) for name, v in result.measurements.items() if isinstance(v, int | float) and v == v}
             if result.rung == 0:
                 known.measured = values
+                for name, column in self._columns.items():
+                    column[known.row] = values.get(name, np.nan)
             elif any(goal.name in values for goal in self.goals):
-                known.readings[result.rung] = values
-                self.ended.append((known, result.rung))
-        if record.ok:
-            known.reached = max(known.reached, record.proposal.rung)
+                self._read(known, result.rung, values)
+        if record.ok and record.proposal.rung > known.reached:
+            if known.reached == 0:
+                self.told = frozenset(known.measured) & (frozenset(known.measured) if self.told is None else self.told)
+            known.reached = record.proposal.rung
+
+    def _read(self, known: Known, rung: int, values: Mapping[str, float]) -> None:
+        if rung in known.readings:
+            return
+        known.readings[rung] = values
+        self.ended += 1
+        self.whole.setdefault(rung, []).append(known)
+        for goal in self.goals:
+            if goal.name in values:
+                self.readings[goal.name].add(known, rung, -goal.sign * values[goal.name])
 
     def _heard_of(self, record: Record) -> Known:
         row = len(self.trials)
         if row == len(self._members):
             self._members = np.concatenate([self._members, np.empty_like(self._members)])
+            self._first = np.concatenate([self._first, self._first])
+            self._columns = {name: np.concatenate([c, np.full(len(c), np.nan)]) for name, c in self._columns.items()}
+        self._first[row] = self._alike.setdefault(record.proposal.arch.id, row)
         self._members[row] = self.encoding([record.proposal.arch])[0]
         known = self.trials[record.trial] = Known(record, row)
         return known

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.linalg import cho_solve, cholesky, lapack, solve_triangular
 from scipy.optimize import minimize
 
 from search.surrogate.features import Encoding
@@ -50,34 +50,58 @@ class Prior:
 
 
 @dataclass(frozen=True, eq=False)
-class Likeness:
-    """How members `left` compare with members `right`: the coordinates of their options, whose distances the weights of the holes
-    `hole_of` scale; (n, m, costs); and two of (n, m)."""
+class Points:
+    """Members as points whose squared distances say how unlike they are: by options (n, f), costs (n, c) and counts (n, k)."""
 
-    left: np.ndarray
-    right: np.ndarray
-    hole_of: np.ndarray
-    near: np.ndarray
-    line: np.ndarray
-    count: np.ndarray
+    options: np.ndarray
+    costs: np.ndarray
+    counts: np.ndarray
+    hole_of: np.ndarray  # (f,): the hole of each coordinate of `options`
 
     @classmethod
-    def of(cls, encoding: Encoding, left: tuple[np.ndarray, np.ndarray], right: tuple[np.ndarray, np.ndarray]) -> "Likeness":
-        (a, costs_a), (b, costs_b) = left, right
-        (options, hole_of), (others, _) = encoding.coordinates(a), encoding.coordinates(b)
-        near = (costs_a[:, None] - costs_b[None]) ** 2
-        return cls(options, others, hole_of, near, costs_a @ costs_b.T, squared(encoding.counts(a), encoding.counts(b)))
+    def of(cls, encoding: Encoding, members: np.ndarray, costs: np.ndarray) -> "Points":
+        options, hole_of = encoding.coordinates(members)
+        return cls(options, costs, encoding.counts(members), hole_of)
+
+
+@dataclass(frozen=True, eq=False)
+class Likeness:
+    """How members `left` compare with members `right`."""
+
+    left: Points
+    right: Points
+
+    @cached_property
+    def line(self) -> np.ndarray:
+        return self.left.costs @ self.right.costs.T
+
+    @cached_property
+    def count(self) -> np.ndarray:
+        return squared(self.left.counts, self.right.counts)
 
     def unlike(self, weights: np.ndarray) -> np.ndarray:
-        """(n, m): how unlike members are, each hole by its weight."""
-        scale = np.sqrt(weights[self.hole_of])
-        return squared(self.left * scale, self.right * scale)
+        """(n, m): how unlike members are in their options, each hole by its weight."""
+        scale = np.sqrt(weights[self.left.hole_of])
+        return squared(self.left.options * scale, self.right.options * scale)
+
+    def far(self, weights: np.ndarray) -> np.ndarray:
+        """(n, m): how far apart their costs are, each by its weight."""
+        scale = np.sqrt(weights)
+        return squared(self.left.costs * scale, self.right.costs * scale)
 
     def unlike_by_hole(self, slope: np.ndarray) -> np.ndarray:
         """(holes,): the sum over all pairs of how unlike they are in each hole, times `slope` (n, m)."""
-        a, b = self.left, self.right
-        each = slope.sum(1) @ a**2 + slope.sum(0) @ b**2 - 2 * (a * (slope @ b)).sum(0)
-        return np.bincount(self.hole_of, each, minlength=int(self.hole_of.max(initial=-1)) + 1)
+        each = _sums(self.left.options, self.right.options, slope)
+        return np.bincount(self.left.hole_of, each, minlength=int(self.left.hole_of.max(initial=-1)) + 1)
+
+    def far_by_cost(self, slope: np.ndarray) -> np.ndarray:
+        """(costs,): the same of the costs."""
+        return _sums(self.left.costs, self.right.costs, slope)
+
+
+def _sums(a: np.ndarray, b: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """For each coordinate, the squared differences of all pairs times `slope`, summed."""
+    return slope.sum(1) @ a**2 + slope.sum(0) @ b**2 - 2 * (a * (slope @ b)).sum(0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +127,7 @@ class GaussianProcess:
 
     def predict(self, members: np.ndarray, costs: np.ndarray, rungs: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         """Mean (n, k) and covariance (n, k, k) of each member's readings at `rungs`, without noise."""
-        likeness = Likeness.of(self.encoding, (members, costs), (self.data.members, self.data.costs))
+        likeness = Likeness(Points.of(self.encoding, members, costs), self._points)
         g, d = self._kernels(self.theta, likeness)
         mean, solved = [], []
         for rung in rungs:
@@ -122,8 +146,11 @@ class GaussianProcess:
 
     @cached_property
     def _likeness(self) -> Likeness:
-        own = self.data.members, self.data.costs
-        return Likeness.of(self.encoding, own, own)
+        return Likeness(self._points, self._points)
+
+    @cached_property
+    def _points(self) -> Points:
+        return Points.of(self.encoding, self.data.members, self.data.costs)
 
     @cached_property
     def _root(self) -> np.ndarray:
@@ -135,10 +162,10 @@ class GaussianProcess:
 
     def _pieces(self, theta: np.ndarray, likeness: Likeness) -> tuple[np.ndarray, ...]:
         """The four ways to compare, in the order of PARTS, before their variances."""
-        costs = likeness.near.shape[-1]
+        costs = self.data.costs.shape[1]
         holes = self._first - 1 - costs
         weights = np.exp(theta[: holes + costs + 1])
-        near = np.exp(-(likeness.near @ weights[holes:-1])) if costs else np.zeros(likeness.line.shape)
+        near = np.exp(-likeness.far(weights[holes:-1])) if costs else np.zeros(likeness.line.shape)
         return np.exp(-likeness.unlike(weights[:holes])), near, likeness.line, np.exp(-likeness.count * weights[-1])
 
     def _variances(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -151,7 +178,9 @@ class GaussianProcess:
         return self.data.members.shape[1] + self.data.costs.shape[1] + 1
 
     def _kernels(self, theta: np.ndarray, likeness: Likeness) -> tuple[np.ndarray, np.ndarray]:
-        pieces = self._pieces(theta, likeness)
+        return self._summed(theta, self._pieces(theta, likeness))
+
+    def _summed(self, theta: np.ndarray, pieces: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray]:
         g, d = (sum(v * piece for v, piece in zip(variances, pieces, strict=True)) for variances in self._variances(theta))
         return g + OFFSET, d + OFFSET
 
@@ -164,61 +193,84 @@ class GaussianProcess:
     @staticmethod
     def _shares(left: np.ndarray, right: np.ndarray, rho: float) -> tuple[np.ndarray, np.ndarray]:
         """How much of g's and of d's covariance two rungs share: (n, m) each."""
-        a, b = left[:, None], right[None, :]
+        a, b = _rungs(left, right)
         of_d = sum(
-            (rho ** np.clip(a - r, 0, None) * rho ** np.clip(b - r, 0, None)) * (r <= np.minimum(a, b)) for r in _added(a, b)
+            (rho ** np.clip(a + b - 2 * r, 0, None) * (r <= np.minimum(a, b)) for r in _added(a, b)), np.zeros((len(a), b.size))
         )
-        return rho ** (a + b - 2.0), of_d * np.ones(np.broadcast_shapes(a.shape, b.shape))
+        return _each(rho ** (a + b - 2.0), left, right), _each(of_d, left, right)
 
     @staticmethod
     def _slopes(left: np.ndarray, right: np.ndarray, rho: float) -> tuple[np.ndarray, np.ndarray]:
         """Their derivatives by rho."""
-        a, b = left[:, None], right[None, :]
-        of_d = sum((a + b - 2 * r) * rho ** np.clip(a + b - 2.0 * r - 1, 0, None) * (r <= np.minimum(a, b)) for r in _added(a, b))
+        a, b = _rungs(left, right)
+        of_d = sum(
+            ((a + b - 2 * r) * rho ** np.clip(a + b - 2.0 * r - 1, 0, None) * (r <= np.minimum(a, b)) for r in _added(a, b)),
+            np.zeros((len(a), b.size)),
+        )
         power = a + b - 2.0
-        return power * rho ** np.clip(power - 1, 0, None), of_d * np.ones(np.broadcast_shapes(a.shape, b.shape))
+        return _each(power * rho ** np.clip(power - 1, 0, None), left, right), _each(of_d, left, right)
 
     def _noises(self, theta: np.ndarray) -> np.ndarray:
         return np.exp(theta[-1 - self.rungs : -1])[self.data.rungs - 1]
 
     def _covariance(self, theta: np.ndarray) -> np.ndarray:
-        g, d = self._kernels(theta, self._likeness)
-        of_g, of_d = self._shares(self.data.rungs, self.data.rungs, theta[-1])
-        return g * of_g + d * of_d + np.diag(self._noises(theta) + JITTER)
+        rungs = self.data.rungs
+        return self._joined(self._kernels(theta, self._likeness), self._shares(rungs, rungs, theta[-1]), theta)
+
+    def _joined(self, kernels: tuple[np.ndarray, ...], shares: tuple[np.ndarray, ...], theta: np.ndarray) -> np.ndarray:
+        found = kernels[0] * shares[0] + kernels[1] * shares[1]
+        found[np.diag_indices_from(found)] += self._noises(theta) + JITTER
+        return found
 
     def _loss(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """-log(probability of the readings x prior), and its gradient."""
         likeness, rungs, rho = self._likeness, self.data.rungs, theta[-1]
         pieces, (of_g, of_d) = self._pieces(theta, likeness), self._shares(rungs, rungs, rho)
+        g, d = self._summed(theta, pieces)
         off = (theta - self.prior.mean) / self.prior.deviation
         try:
-            root = cholesky(self._covariance(theta), lower=True)
+            root = cholesky(self._joined((g, d), (of_g, of_d), theta), lower=True)
         except np.linalg.LinAlgError:
             return 1e10, np.zeros_like(theta)
         weights = cho_solve((root, True), self.data.values)
         loss = 0.5 * self.data.values @ weights + np.log(np.diag(root)).sum() + 0.5 * off @ off
-        slope = 0.5 * (cho_solve((root, True), np.eye(len(root))) - np.outer(weights, weights))  # by the covariance's entries
+        slope = 0.5 * (_inverse(root) - np.outer(weights, weights))  # by the covariance's entries
         by_g, by_d = slope * of_g, slope * of_d
         v_g, v_d = self._variances(theta)
         each = [by_g * a + by_d * b for a, b in zip(v_g, v_d, strict=True)]
         scales = np.exp(theta[: self._first])
         holes = -likeness.unlike_by_hole(each[0] * pieces[0])
-        costs = -np.tensordot(each[1] * pieces[1], likeness.near, 2)
+        costs = -likeness.far_by_cost(each[1] * pieces[1])
         count = -(each[3] * pieces[3] * likeness.count).sum()
         lengths = np.concatenate([holes, costs, [count]]) * scales
         amounts = [v * (by * piece).sum() for by, vs in ((by_g, v_g), (by_d, v_d)) for v, piece in zip(vs, pieces, strict=True)]
         diagonal = np.diag(slope) * self._noises(theta)
         noises = [diagonal[rungs == rung].sum() for rung in range(1, self.rungs + 1)]
-        g, d = self._kernels(theta, likeness)
         slope_g, slope_d = self._slopes(rungs, rungs, rho)
         by_rho = (slope * (g * slope_g + d * slope_d)).sum()
         gradient = np.concatenate([lengths, amounts, noises, [by_rho]])
         return float(loss), gradient + off / self.prior.deviation
 
 
+def _inverse(root: np.ndarray) -> np.ndarray:
+    """Of the matrix whose lower Cholesky factor is `root`."""
+    lower = np.tril(lapack.dpotri(root, lower=1)[0])
+    return lower + np.tril(lower, -1).T
+
+
 def squared(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """(n, m): the squared distances of rows."""
     return np.maximum((left**2).sum(1)[:, None] + (right**2).sum(1)[None] - 2 * left @ right.T, 0)
+
+
+def _rungs(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rungs that there are, as a column and a row."""
+    return np.arange(1.0, left.max(initial=1) + 1)[:, None], np.arange(1.0, right.max(initial=1) + 1)[None, :]
+
+
+def _each(table: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The entry of each pair of rungs."""
+    return table[left - 1][:, right - 1]
 
 
 def _added(left: np.ndarray, right: np.ndarray) -> range:

@@ -33,11 +33,12 @@ class Staircase:
         if dimensions == 0:
             return cls(np.zeros((1, 0)), np.ones(1), np.minimum.reduce(accuracy, keepdims=True, initial=worst), bound, False)
         if dimensions == 1:
-            inside = known[:, 0] < bound[0]
-            steps = np.unique(known[inside, 0])
-            levels = [np.minimum.reduce(accuracy[inside & (known[:, 0] <= step)], initial=worst) for step in steps]
-            costs = np.concatenate([[-np.inf], steps])
-            return cls(costs[:, None], np.diff(costs, append=bound[0]), np.concatenate([[worst], levels]), bound, True)
+            order = np.lexsort((accuracy, known[:, 0]))
+            order = order[known[order, 0] < bound[0]]
+            best = np.minimum.accumulate(np.concatenate([[worst], accuracy[order]]))
+            better = best[1:] < best[:-1]  # the others are no corner of the front
+            costs, levels = np.concatenate([[-np.inf], known[order[better], 0]]), np.concatenate([[worst], best[1:][better]])
+            return cls(costs[:, None], np.diff(costs, append=bound[0]), levels, bound, True)
         span = np.maximum(bound - least, 0)
         places = least + span * qmc.Sobol(dimensions, scramble=False).random_base2(PLACES)
         had = (known[None, :, :] <= places[:, None, :]).all(-1)
@@ -51,10 +52,14 @@ class Staircase:
 
     def gain(self, accuracy: np.ndarray, known: np.ndarray) -> np.ndarray:
         """(n, q) for accuracies (n, q) that n members with `known` (n, k) might come out with."""
-        above = np.maximum(self.levels - accuracy[..., None], 0)  # (n, q, p)
         if not self.exact:
             reached = (known[:, None, :] <= self.costs[None]).all(-1) * self.sizes
         else:
             ends = np.append(self.costs[1:, 0], self.reference[0])
             reached = np.clip(ends - np.maximum(self.costs[:, 0], known), 0, None)
-        return np.einsum("nqp,np->nq", above, reached)
+        order = np.argsort(-self.levels)  # from the worst place on: those above an accuracy are the first few
+        levels, reached = self.levels[order], reached[:, order]
+        sizes, volumes = (np.pad(np.cumsum(part, 1), ((0, 0), (1, 0))) for part in (reached, reached * levels))
+        above = np.searchsorted(-levels, -accuracy)
+        had = np.take_along_axis(sizes, above, 1) * np.where(above > 0, accuracy, 0.0)
+        return np.take_along_axis(volumes, above, 1) - had

@@ -1,7 +1,8 @@
 """What training promises, member by member: the gain in hypervolume to be expected, and its rate over the epochs it takes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 from scipy.stats import norm
@@ -84,11 +85,10 @@ class Outlook:
             given = ", ".join(goal.name for goal in facts.goals)
             raise ValueError(f"search=paredown: none of the objectives ({given}) needs training; use search=nsga2")
         last = len(plan.rungs)
-        whole = [known for known in facts.trials.values() if last in known.readings]
-        if len(whole) < LEAST or len(facts.ended) < len(whole) + (2 if last > 1 else 1):
+        whole = facts.whole.get(last, [])
+        if len(whole) < LEAST or facts.ended < len(whole) + (2 if last > 1 else 1):
             return None
-        weighed = [known for known in facts.trials.values() if all(name in known.measured for name in names)][-WEIGHED:]
-        costs = Costs.of(names, facts.encoding, facts.members([k.row for k in weighed]), measured_of(weighed, names))
+        costs = _costs(facts, names)
         believed = [Beliefs.of(goal, facts, costs, last) for goal in trained]
         running = [r for r in records.running if r.proposal.rung > 0 and r.proposal.arch in facts.encoding.space]
         members, readings = cls._of_running(facts, costs, running)
@@ -96,7 +96,7 @@ class Outlook:
         expected = [b.process.predict(members, costs.standardised(readings), (last,))[0][:, 0] for b in believed]
         to_the_end = np.array(goals_to, int) == last
         believed = [b.with_pending(members, costs.standardised(readings), goals_to) for b in believed]
-        accuracy, known_of = _as_trained(facts, whole, trained, free, last)
+        accuracy, known_of = _as_trained(facts, trained, free, last)
         if to_the_end.any():
             come = [b.back(mean[to_the_end], last) for b, mean in zip(believed, expected, strict=True)]
             there = _signed(free, names, readings[to_the_end])
@@ -104,7 +104,7 @@ class Outlook:
             known_of = np.concatenate([known_of, np.column_stack([*come[1:], there])])
         reference, least = _reference(plan, trained, free, believed, costs, sample)
         points = np.column_stack([accuracy[: len(whole)], known_of[: len(whole)]])
-        best = tuple(known for known, level in zip(whole, ranks([tuple(p) for p in points]), strict=True) if level == 0)
+        best = tuple(known for known, level in zip(whole, ranks(points), strict=True) if level == 0)
         stairs = Staircase.of(accuracy, known_of, reference, least)
         return cls(facts, plan, costs, believed[0], tuple(believed[1:]), free, stairs, stairs.volume(reference[0]), best)
 
@@ -143,11 +143,11 @@ class Outlook:
     def leaders(self) -> list[Known]:
         """The front as trained, and that of all begun as believed."""
         last = len(self.plan.rungs)
-        begun = [known for known in self.facts.trials.values() if known.readings][-NEWEST:]
+        begun = newest((known for known in reversed(self.facts.trials.values()) if known.readings), NEWEST)
         members, readings = self.facts.members([k.row for k in begun]), measured(self.facts, self.costs, begun)
         mean, _ = self.uncertain.process.predict(members, self.costs.standardised(readings), (last,))
         points = np.column_stack([-mean[:, 0], _signed(self.free, self.costs.names, readings)])
-        levels = ranks([tuple(p) for p in points])
+        levels = ranks(points)
         believed = [known for known, level in zip(begun, levels, strict=True) if level == 0]
         return list({known.row: known for known in [*self.best, *believed]}.values())
 
@@ -229,8 +229,16 @@ class _View:
         return np.maximum(gains - rest, 0).mean(1)
 
 
-def measured_of(trials: Sequence[Known], names: Sequence[str]) -> np.ndarray:
-    return np.array([[known.measured[name] for name in names] for known in trials], float).reshape(len(trials), len(names))
+def newest(backwards: Iterable[Known], most: int) -> list[Known]:
+    """The first `most` of trials that come newest first, in the order in which they began."""
+    return list(islice(backwards, most))[::-1]
+
+
+def _costs(facts: Facts, names: Sequence[str]) -> Costs:
+    """From the newest trials of which all is measured."""
+    values = np.column_stack([facts.measured(name) for name in names]) if names else np.zeros((len(facts.trials), 0))
+    rows = np.flatnonzero(~np.isnan(values).any(1))[-WEIGHED:]
+    return Costs.of(tuple(names), facts.encoding, facts.members(rows), values[rows])
 
 
 def _signed(goals: Sequence[Objective], names: Sequence[str], readings: np.ndarray) -> np.ndarray:
@@ -238,21 +246,20 @@ def _signed(goals: Sequence[Objective], names: Sequence[str], readings: np.ndarr
     return np.column_stack([goal.sign * readings[:, names.index(goal.name)] for goal in goals]) if goals else readings[:, :0]
 
 
-def _as_trained(
-    facts: Facts, whole: Sequence[Known], trained: Sequence[Objective], free: Sequence[Objective], last: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _as_trained(facts: Facts, trained: Sequence[Objective], free: Sequence[Objective], last: int) -> tuple[np.ndarray, np.ndarray]:
     """The uncertain objective (n,) and all others (n, k) of fully trained members, to be minimised; means over an architecture's
-    seeds."""
-    seeds: dict[str, list[Known]] = {}
-    for known in whole:
-        seeds.setdefault(known.first.proposal.arch.id, []).append(known)
-    rows = []
-    for known in whole:
-        alike = seeds[known.first.proposal.arch.id]
-        row = [goal.sign * float(np.mean([k.readings[last].get(goal.name, np.nan) for k in alike])) for goal in trained]
-        row += [goal.sign * known.measured.get(goal.name, np.inf * goal.sign) for goal in free]
-        rows.append(row)
-    points = np.nan_to_num(np.array(rows, float), nan=np.inf, posinf=np.inf)
+    seeds. What is not known is infinitely bad."""
+    rows = np.array([known.row for known in facts.whole[last]], int)
+    alike = facts.first(rows)
+    columns = []
+    for goal in trained:
+        at, values = facts.readings[goal.name].at(last)
+        same, size = facts.first(at), len(facts.trials)
+        with np.errstate(invalid="ignore"):
+            mean = np.bincount(same, values, minlength=size) / np.bincount(same, minlength=size)
+        columns.append(-mean[alike])
+    columns += [goal.sign * facts.measured(goal.name)[rows] for goal in free]
+    points = np.nan_to_num(np.column_stack(columns), nan=np.inf, posinf=np.inf)
     return points[:, 0], points[:, 1:]
 
 
