@@ -13,6 +13,7 @@ from evaluators.api import Measurements
 from report.figures import figure
 from search.objectives import Objective, objectives
 from search.records import Record, read
+from search.steady import beside, usual
 from space import Arch
 
 
@@ -85,17 +86,18 @@ def load(run_dir: Path | str) -> Run:
     for record in records:
         chains.setdefault(record.trial, []).append(record)
     training = any(record.proposal.rung > 0 for record in records)
-    trials = tuple(_trial(chain, training) for chain in chains.values())
+    as_a_rule = usual(record.measurements for record in records if record.proposal.trial is None)
+    trials = tuple(_trial(chain, training, as_a_rule) for chain in chains.values())
     return Run(directory, content or {}, trials, records.started, records.finished, records.bugs)
 
 
-def _trial(chain: list[Record], training: bool) -> Trial:
+def _trial(chain: list[Record], training: bool, baseline: Mapping[str, float]) -> Trial:
     """The asks of one trial as one: how the last of them stands, and the rungs of all. In a run that trains, one that was not
-    asked to is `measured` only."""
+    asked to is `measured` only. Times are shown beside what the `baseline` takes as a rule."""
     last = chain[-1]
-    rungs = {result.rung: result.measurements for record in chain for result in record.results}
+    rungs = {result.rung: beside(result.measurements, baseline) for record in chain for result in record.results}
     kind, reason = (last.outcome.kind, last.outcome.reason) if last.outcome else ("open", "")
-    proposal = last.proposal
+    proposal, measurements = last.proposal, beside(last.measurements, baseline)
     if kind == "ok" and training and proposal.rung == 0:
         kind = "measured"
-    return Trial(last.trial, proposal.arch, proposal.seed, max(rungs, default=-1), kind, reason, last.measurements, rungs)
+    return Trial(last.trial, proposal.arch, proposal.seed, max(rungs, default=-1), kind, reason, measurements, rungs)

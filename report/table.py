@@ -72,7 +72,7 @@ def _table(comparison: Comparison, names: dict[str, str], run: Run) -> Table:
     if len(comparison.front) > SHOWN:
         notes.append(f"{len(comparison.front) - SHOWN} more in front.csv")
     if "latency_ms" in shown and any("latency_ratio" in network.measurements for network in comparison.front):
-        notes.append("Percentages of latency are of readings in turns with the baseline, not of the milliseconds shown.")
+        notes.append("Latency: the ratio to the baseline, read in turns with it, times what the baseline takes as a rule.")
     if comparison.sure:
         notes.append("Undominated: the probability, given the spread over seeds, that no other network beats it in everything.")
     table.caption, table.caption_justify = "\n".join(notes) or None, "left"

@@ -19,13 +19,14 @@ from filelock import FileLock, Timeout
 
 from evaluators.api import Outcome, RungResult
 from search.asks import Proposal, Record, Records
+from search.steady import Steady
 from space import Arch
 
 TRIALS = "trials.jsonl"
 
 
 class Ledger:
-    """Folds events, line by line, into records."""
+    """Folds events, line by line, into records; times as a run can compare them (search/steady.py)."""
 
     def __init__(self) -> None:
         self._records: list[Record] = []
@@ -37,6 +38,7 @@ class Ledger:
         self._bugs: list[str] = []
         self._elapsed = 0.0
         self._at: float | None = None  # of the event before
+        self._steady = Steady()
 
     @property
     def records(self) -> Records:
@@ -93,7 +95,7 @@ class Ledger:
 
     def _rung(self, event: Mapping[str, Any]) -> None:
         record = self[event["number"]]
-        result = RungResult(event["rung"], event["measurements"])
+        result = RungResult(event["rung"], self._steady(event["measurements"]))
         self._rungs.add((record.trial, result.rung))
         merged = {**record.measurements, **result.measurements}
         self._update(record.number, results=(*record.results, result), measurements=merged)

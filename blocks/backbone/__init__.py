@@ -2,7 +2,7 @@
 
 Contract: `Option(*, choices)`; modules `stage1` ... `stage4`, each an `nn.Sequential`; `maps(image (B, 3, H, W))` yields the
 outputs of the four, the finest first, of `channels` channels; their strides are the option's affair. `width` is an argument of
-every option: a factor of its channels."""
+every option: a factor of its channels. A class that says `thin = True` has so few that the training proxy leaves them all."""
 
 from typing import Annotated
 

@@ -1,6 +1,7 @@
 """The beginning of MobileNetV3-Large."""
 
 from itertools import pairwise
+from typing import ClassVar
 
 from torchvision.models import mobilenet_v3_large
 
@@ -16,6 +17,8 @@ class MobileNetV3(Stages):
     """The stem and the first six inverted residuals: maps of 16, 24, 40 and 40 channels at strides 2, 4, 8 and 8. `width`: a factor
     of all channels, which become multiples of 8.
     Source: arXiv 1905.02244, cut off as in level2-3-cv-finalproject-cv-07, in torchvision's layers."""
+
+    thin: ClassVar[bool] = True
 
     def __init__(self, *, width: float = 1.0):
         if width <= 0:

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blocks.attend import AttentionLayers
-from blocks.backbone import Backbone
+from blocks.backbone import BACKBONE, Backbone
 from blocks.feature_pyramid import FeaturePyramid
 from blocks.sine_code import sine_code
 from blocks.windows import merge, partition, readable
@@ -162,7 +162,7 @@ class Pet(nn.Module):
     @staticmethod
     def widened(arch: PetArch, factor: float) -> PetArch:
         """The same architecture with `factor` times the channels, for the training proxy. Heads stay as many as before where each
-        keeps 16 channels, else they become fewer."""
+        keeps 16 channels, else they become fewer; a thin backbone is not made thinner."""
         dim = scaled(arch.dim, factor)
 
         def narrowed(option: Option) -> Option:
@@ -170,7 +170,8 @@ class Pet(nn.Module):
             return Option(option.name, {**option.args, "heads": fewer(heads, dim)}) if heads > 1 else option
 
         layers = tuple(replace(layer, mixer=narrowed(layer.mixer)) for layer in arch.encoder.layer)
-        width = arch.backbone.args.get("width", 1.0) * factor
+        thin = getattr(BACKBONE[arch.backbone.name], "thin", False)
+        width = arch.backbone.args.get("width", 1.0) * (max(factor, 1.0) if thin else factor)
         return replace(
             arch,
             dim=dim,

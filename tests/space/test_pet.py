@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -337,6 +338,14 @@ def test_widened_networks_keep_everything_else(factor, dim, heads, channels):
     assert (wider.decoder, wider.coarse, wider.encoder.norm) == (typed.decoder, typed.coarse, typed.encoder.norm)
     if channels:
         assert build(arch("pet"), 1, width=factor).backbone.body.channels == channels
+
+
+def test_a_thin_backbone_is_not_made_thinner():
+    typed = structure("pet").construct(arch("pet").arch)
+    mobile = replace(typed, backbone=Option("mobilenet_v3", {"width": 0.5}))
+    assert Pet.widened(mobile, 0.25).backbone.args["width"] == 0.5
+    assert Pet.widened(mobile, 0.25).dim == 64
+    assert Pet.widened(mobile, 2).backbone.args["width"] == 1.0
 
 
 def test_fresh_weights_are_drawn_as_the_source_draws_them():
