@@ -104,7 +104,8 @@ def entry_point(main: Callable[[Run], None]) -> Callable[[], None]:
     @user_errors
     def command() -> None:
         register(plugins_named(sys.argv[1:], CONF))
-        sys.argv[1:] = sorted(sys.argv[1:], key=lambda item: item in ("-m", "--multirun"))  # last: it may not split the overrides
+        arguments = list(listed(sys.argv[1:]))
+        sys.argv[1:] = sorted(arguments, key=lambda item: item in ("-m", "--multirun"))  # last: it may not split the overrides
         hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(with_config)()
 
     return command
@@ -135,12 +136,21 @@ def compose(overrides: list[str], *, config_dir: Path | None = None) -> Iterator
     register(plugins_named([*overrides, *folders], CONF))
     extra = [f"hydra.searchpath=[file://{config_dir.resolve()}]"] if config_dir else []
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        conf = hydra.compose("config", [*overrides, *extra], return_hydra_config=True)
+        conf = hydra.compose("config", [*listed(overrides), *extra], return_hydra_config=True)
         HydraConfig.instance().set_config(conf)
         conf = copy.deepcopy(conf)
         with read_write(conf), open_dict(conf):
             del conf["hydra"]  # as a Hydra application is given it
         yield conf
+
+
+def listed(overrides: Iterable[str]) -> Iterator[str]:
+    """Overrides with latency=[a,b] as Hydra takes it: it would merge the two into one, so each further one goes to latency.also."""
+    for item in overrides:
+        names = re.split(r"\s*,\s*", found[1].strip()) if (found := re.fullmatch(r"latency=\[([\w\s,]+)\]", item)) else []
+        if len(set(names)) < len(names):
+            raise ValueError(f"{item}: a backend is named twice; allowed: each once")
+        yield from [f"latency={names[0]}", *(f"+latency@latency.also.{name}={name}" for name in names[1:])] if names else [item]
 
 
 def typed(conf: DictConfig) -> Any:
@@ -185,7 +195,9 @@ def trained(conf: DictConfig, choices: Mapping[str, Any], overrides: list[str]) 
     values = replace(values, data=with_whole_path(values.data), search=with_metric(values.search, values.task.metrics))
     space = load_space(conf, choices["space"], overrides)
     if getattr(values.launch, "address", "local") == "local":  # a cluster's devices are not this machine's
-        resolved_device(values.device, "device"), values.latency.resolved_device
+        resolved_device(values.device, "device")
+        for backend in values.latency.backends.values():
+            backend.check_here()
     free = [*COUNTERS, *values.latency.limitable]
     check_names(values.search.objectives, values.search.limits, free=free, trained=values.task.metrics)
     check_until(values.search, values.task.metrics)

@@ -7,7 +7,7 @@ from report.ablation import ablation_of
 from report.ablation_page import write_ablation
 from report.ablation_table import summary as ablation_summary
 from report.export import write_arches, write_csv
-from report.front import compare
+from report.front import compare as compared  # report.compare is the module that compares runs
 from report.html import write_html
 from report.names import arch_names
 from report.picture import write_png
@@ -20,7 +20,7 @@ __all__ = ["summary", "write"]
 def write(run_dir: Path | str) -> Path:
     """Write (again) everything that a run directory shows; nothing is trained. Returns the path of report.html."""
     run = load(run_dir)
-    comparison, names = compare(run), arch_names(run.conf)
+    comparison, names = compared(run), arch_names(run.conf)
     write_arches(comparison, run.directory / "arches")
     write_csv(comparison, run.directory / "front.csv")
     write_png(comparison, run.directory / "front.png", title=run.name, names=names)
@@ -32,6 +32,6 @@ def summary(run_dir: Path | str) -> str:
     """The front against the baseline as text for the console; of an ablation its table."""
     run = load(run_dir)
     if (found := ablation_of(run)) is not None:
-        told = standing(run, compare(run)).partition(" Front:")[0]
+        told = standing(run, compared(run)).partition(" Front:")[0]
         return ablation_summary(found, standing=told, finished=bool(run.finished), command=run.command)
-    return summary_text(run, compare(run), arch_names(run.conf))
+    return summary_text(run, compared(run), arch_names(run.conf))

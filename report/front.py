@@ -15,6 +15,7 @@ from report.figures import figure
 from report.run import Run, Trial
 from search.objectives import Objective, point
 from search.pareto import ranks
+from search.steady import ratio_of
 from space import Arch
 
 INTERVAL = ("latency_low_ms", "latency_high_ms", "latency_level")
@@ -68,8 +69,9 @@ class Comparison:
         return next((goal.direction for goal in self.goals if goal.name == name), figure(name).better)
 
 
-def compare(run: Run) -> Comparison:
-    """Average, compare with the baseline, and find the front of the furthest rung."""
+def compare(run: Run, *, chances: bool = True) -> Comparison:
+    """Average, compare with the baseline, and find the front of the furthest rung. `chances`: and how sure each is to be on it,
+    which takes seconds where there are thousands of networks."""
     done = [trial for trial in run.trials if trial.kind == "ok"]
     groups: dict[str, list[Trial]] = {}
     for trial in done:
@@ -83,7 +85,7 @@ def compare(run: Run) -> Comparison:
     rung = max((network.rung for network in networks), default=0)
     ranked = _ranked(networks, run.goals, rung)
     equals = [network for network in ranked if network.rung == rung]
-    sure = probabilities(equals, run.goals, {name for trial in run.trials for name in trial.rungs.get(0, {})})
+    sure = probabilities(equals, run.goals, {name for t in run.trials for name in t.rungs.get(0, {})}) if chances else {}
     told = tuple(replace(network, undominated=sure.get(network.arch.id)) for network in ranked)
     baseline = next((n for n in told if zero and n.arch.id == zero.arch.id), None)
     if baseline is None and zero is not None and zero.measurements:
@@ -116,7 +118,7 @@ def averaged(trials: Sequence[Trial]) -> tuple[dict[str, float | int | str | Non
 
 def gain(name: str, value: object, reference: Measurements, measurements: Measurements) -> float | None:
     """Change in percent. Latency's comes from the ratio read in turns with the baseline, where there is one: drift is not in it."""
-    if name in ("latency_ms", "latency_ratio") and isinstance(ratio := measurements.get("latency_ratio"), int | float):
+    if isinstance(ratio := measurements.get(ratio_of(name)), int | float):
         return (ratio - 1) * 100
     base = reference.get(name) if figure(name).compared else None
     if not isinstance(value, int | float) or not isinstance(base, int | float) or not base:

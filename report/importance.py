@@ -64,8 +64,9 @@ def choices(archs: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
     seen = set()
     for place in dict.fromkeys(place for arch in archs for place in arch):
         values = [arch.get(place, INACTIVE) for arch in archs]
-        numbered = tuple(list(dict.fromkeys(values)).index(value) for value in values)
-        if len(set(values) - {INACTIVE}) > 1 and numbered not in seen:
+        order: dict[str, int] = {}
+        numbered = tuple(order.setdefault(value, len(order)) for value in values)
+        if len(order.keys() - {INACTIVE}) > 1 and numbered not in seen:
             seen.add(numbered)
             found[place] = values
     return found

@@ -12,7 +12,7 @@ import yaml
 from evaluators.api import Measurements
 from report.figures import figure
 from search.objectives import Objective, objectives
-from search.records import Record, read
+from search.records import Record, Records, read
 from search.steady import beside, usual
 from space import Arch
 
@@ -79,16 +79,19 @@ class Run:
 def load(run_dir: Path | str) -> Run:
     """Read a run directory, also while the run is going on. ValueError where it is none."""
     directory = Path(run_dir).resolve()
-    records = read(directory)
-    conf = directory / "config.yaml"
-    content = yaml.safe_load(conf.read_text()) if conf.is_file() else {}
+    records, conf = read(directory), directory / "config.yaml"
+    return run_of(directory, yaml.safe_load(conf.read_text()) if conf.is_file() else {}, records)
+
+
+def run_of(directory: Path, conf: Mapping[str, Any] | None, records: Records) -> Run:
+    """The run that a configuration and records make."""
     chains: dict[int, list[Record]] = {}
     for record in records:
         chains.setdefault(record.trial, []).append(record)
     training = any(record.proposal.rung > 0 for record in records)
     as_a_rule = usual(record.measurements for record in records if record.proposal.trial is None)
     trials = tuple(_trial(chain, training, as_a_rule) for chain in chains.values())
-    return Run(directory, content or {}, trials, records.started, records.finished, records.bugs)
+    return Run(directory, conf or {}, trials, records.started, records.finished, records.bugs)
 
 
 def _trial(chain: list[Record], training: bool, baseline: Mapping[str, float]) -> Trial:

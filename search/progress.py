@@ -9,6 +9,7 @@ from rich.progress import Progress as Bars
 
 from search.objectives import Objective
 from search.records import Record, Records
+from search.steady import ratio_of
 
 
 class Progress:
@@ -111,8 +112,8 @@ class Progress:
         baseline's own milliseconds are of another moment, when the machine may have been twice as fast."""
         if self._baseline is None or record.trial == self._baseline.trial:
             return None
-        ratio = record.measurements.get("latency_ratio")
-        if name in ("latency_ms", "latency_ratio") and isinstance(ratio, int | float):
+        ratio = record.measurements.get(ratio_of(name))
+        if isinstance(ratio, int | float):
             return ratio
         base = self._baseline.measurements.get(name)
         return value / base if isinstance(base, int | float) and base else None

@@ -52,5 +52,10 @@ def paired(measurements: Measurements) -> list[str]:
     return [n for n in names if _number(measurements[BASELINE + n]) and _number(measurements.get(n.removesuffix(MS) + RATIO))]
 
 
+def ratio_of(name: str) -> str:
+    """The ratio that stands beside a latency, of whatever backend; '' of what is none."""
+    return name.removesuffix(MS).removesuffix(RATIO) + RATIO if name.startswith("latency") else ""
+
+
 def _number(value: Any) -> bool:
     return isinstance(value, int | float)

@@ -7,23 +7,64 @@ machine that warms up or slows down steadily weighs on both alike.
 import timeit
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median, quantiles
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import torch
 from scipy.stats import binom
 from torch import nn
 
 from evaluators.api import Measurements
+from evaluators.formats.agreement import Disagrees, agreed, arrays, eager, probe, settled
+from evaluators.latency._clock import clock_state
+from evaluators.turns import DeviceTurns
 
 Forward = Callable[[], object]
-"""One forward pass of a prepared network on a fixed input of batch 1."""
+"""One forward pass of a prepared network on a fixed input; returns the network's output."""
 
 BLOCK_S = 0.02
 """A reading lasts at least this long: the forward is repeated within it, until the clock and a synchronisation do not matter."""
 
-DISTURBED = 0.1
-"""Where the baseline's own readings spread by more than this share, the measurement is marked: something else was running."""
+STABLE = 0.05
+"""Warm: the last three forwards took as long as the three before them, within this share."""
+
+
+class CannotRun(ValueError):
+    """A network that a backend cannot run, or runs as something else: an outcome of that architecture, not a mistake of the user.
+
+    operator: which one is at fault, where: the module it stands in; '' where the backend does not say."""
+
+    def __init__(self, backend: str, why: str, *, operator: str = "", where: str = ""):
+        self.backend, self.operator, self.where = backend, operator, where
+        place = f" in {where}" if where else ""
+        super().__init__(f"{backend} cannot run {operator or 'it'}{place}: {why}")
+
+
+def figure_name(backend: str, key: str) -> str:
+    """What a measurement is called that was taken on a further backend: latency_torch_ms, baseline_torch_spread."""
+    first = "latency" if "latency" in key else "baseline"
+    return key.replace(first, f"{first}_{backend}", 1) if backend else key
+
+
+def stable(taken: Sequence[float]) -> bool:
+    """Whether the last forwards took as long as those before them."""
+    last, before = taken[-3:], taken[-6:-3]
+    return len(before) == 3 and abs(median(last) / max(median(before), 1e-9) - 1) < STABLE
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A network as a backend runs it. prepare_s: seconds until it could be timed (export, compilation). output_error: how far its
+    outputs are from the eager network's, as a share of the largest; None where it is the eager network."""
+
+    forward: Forward
+    prepare_s: float
+    output_error: float | None = None
+
+    def measurements(self) -> dict[str, float]:
+        checked = {} if self.output_error is None else {"latency_output_error": self.output_error}
+        return {"latency_prepare_s": self.prepare_s, **checked}
 
 
 def interval(readings: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
@@ -58,7 +99,8 @@ class Pairs:
         tenths = quantiles(self.baseline, n=10, method="inclusive")
         return (tenths[-1] - tenths[0]) / median(self.baseline)
 
-    def measurements(self) -> dict[str, float | int]:
+    def measurements(self, disturbed: float) -> dict[str, float | int]:
+        """disturbed: the baseline's spread from which on a measurement is marked."""
         low, high, level = interval(self.candidate)
         ratio_low, ratio_high, _ = interval(self.ratios)
         return {
@@ -71,42 +113,77 @@ class Pairs:
             "latency_ratio_high": ratio_high,
             "baseline_latency_ms": median(self.baseline) * 1e3,
             "baseline_spread": self.spread(),
-            "latency_disturbed": int(self.spread() > DISTURBED),
+            "latency_disturbed": int(self.spread() > disturbed),
             "latency_pairs": len(self.candidate),
+            "latency_width": self.width(),
         }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Paired:
-    """How long to measure, the same for every backend.
+    """What is measured and for how long, the same for every backend.
 
-    warmup, warmup_s: forwards and seconds (whichever is longer) that each network runs unrecorded. min_pairs, max_pairs: readings
-    of each network. width: enough once the interval of the ratio is narrower than this share. max_s: seconds that a measurement
-    may take, warm-up included; min_pairs are taken whatever it says.
+    batch_size: images of a forward; latency is that of the whole batch. warmup, warmup_s: forwards and seconds (whichever is
+    longer) that each network runs unrecorded, and up to three times the seconds until its time is stable. min_pairs, max_pairs:
+    readings of each network. width: enough once the interval of the ratio is narrower than this share, end to end. max_s: seconds
+    that a measurement may take, warm-up included; min_pairs are taken whatever it says. disturbed: where the baseline's own
+    readings spread by more than this share something else was running: the measurement is repeated once, where half of max_s is
+    left for it, and marked if that is no better. also: further backends to measure on, by the names that their figures bear.
     """
 
-    limitable: ClassVar[tuple[str, ...]] = ("latency_ms", "latency_low_ms", "latency_high_ms", "latency_ratio")
+    figures: ClassVar[tuple[str, ...]] = ("latency_ms", "latency_low_ms", "latency_high_ms", "latency_ratio")
+    """What may be a limit or an objective."""
 
+    transforms: ClassVar[bool] = False
+    """Whether the network is turned into another form, which is then compared with the eager network before it is timed."""
+
+    keeps: ClassVar[bool] = False
+    """Whether the baseline, once prepared, serves all measurements of a process. Otherwise it is prepared anew, and forgotten."""
+
+    batch_size: int = 1
     warmup: int = 1
     warmup_s: float = 0.5
     min_pairs: int = 3
     max_pairs: int = 100
     width: float = 0.01
     max_s: float = 20.0
+    disturbed: float = 0.1
+    also: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        lowest = {"warmup": 1, "warmup_s": 0, "min_pairs": 2, "max_pairs": self.min_pairs, "width": 0, "max_s": 0}
-        for name, least in lowest.items():
+        lowest = {"batch_size": 1, "warmup": 1, "warmup_s": 0, "min_pairs": 2, "max_pairs": self.min_pairs, "width": 0, "max_s": 0}
+        for name, least in {**lowest, "disturbed": 0}.items():
             if getattr(self, name) < least:
                 raise ValueError(f"latency.{name} is {getattr(self, name)}; it has to be {least} or more")
+        for name, other in self.also.items():
+            if not isinstance(other, Paired) or other.also or not name.isidentifier():
+                allowed = "a latency backend under a name of letters, digits and _, with no further ones in it"
+                raise ValueError(f"latency.also.{name}: given {other}; allowed: {allowed}, as latency=[torch,{name}] makes it")
+
+    @property
+    def backends(self) -> dict[str, "Paired"]:
+        """Every backend that is measured on, by the name its figures bear; '' is this one, whose figures bear none."""
+        return {"": self, **self.also}
+
+    @property
+    def limitable(self) -> tuple[str, ...]:
+        """The figures that may be objectives and limits, of every backend."""
+        return tuple(figure_name(name, key) for name, backend in self.backends.items() for key in backend.figures)
 
     def prepare(self, module: nn.Module, input_size: Sequence[int]) -> Forward:
-        """Make a copy of `module` ready to run as deployed, on one input of (1, 3, *input_size)."""
+        """Make a copy of `module` ready to run as deployed, on `self.image(input_size)`. CannotRun where that is not possible."""
         raise NotImplementedError
 
     def facts(self) -> Measurements:
         """What else the figure depends on: device, precision, threads ... Stored with it."""
         raise NotImplementedError
+
+    def check_here(self) -> None:
+        """ValueError where this machine lacks what the backend needs: packages, a device."""
+
+    def image(self, input_size: Sequence[int]) -> torch.Tensor:
+        """The input, fp32 on the CPU."""
+        return probe(input_size, self.batch_size)
 
     def clock(self) -> Callable[[], float]:
         """Seconds; a backend on an accelerator waits here until the device is idle."""
@@ -116,13 +193,50 @@ class Paired:
         """Held while forwards run: threads, inference mode."""
         return nullcontext()
 
-    def measure(self, candidate: nn.Module, baseline: nn.Module, input_size: Sequence[int]) -> dict[str, float | int | str | None]:
-        """Time both in turns. The caller sees to it that nothing else uses the device (`DeviceTurns.measuring`)."""
-        with self.conditions():
-            forwards = self.prepare(candidate, input_size), self.prepare(baseline, input_size)
-            return {**self.readings(*forwards).measurements(), **self.facts()}
+    def ready(self, module: nn.Module, input_size: Sequence[int]) -> Ready:
+        """Prepare a network and, where it has another form now, compare what that computes with what the network does."""
+        if not self.transforms:
+            start = timeit.default_timer()
+            return Ready(self.prepare(module, input_size), timeit.default_timer() - start)
+        image = self.image(input_size)
+        network = settled(module, image)
+        expected = eager(network, image)
+        start = timeit.default_timer()
+        forward = self.prepare(network, input_size)
+        found, took = arrays(forward()), timeit.default_timer() - start
+        try:
+            return Ready(forward, took, agreed(expected, found, getattr(self, "precision", "fp32")))
+        except Disagrees as error:
+            raise CannotRun(getattr(self, "backend", type(self).__name__), str(error)) from error
 
-    def readings(self, candidate: Forward, baseline: Forward) -> Pairs:
+    def measure(
+        self, candidate: nn.Module, baseline: nn.Module | Ready, input_size: Sequence[int], turns: DeviceTurns | None = None
+    ) -> dict[str, float | int | str | None]:
+        """Time both in turns. With `turns`, both are made ready as a trainer's step and timed with the device to themselves."""
+        preparing, timing = (turns.training_step, turns.measuring) if turns else (nullcontext, nullcontext)
+        with self.conditions():
+            with preparing():
+                ready = self.ready(candidate, input_size)
+                other = baseline if isinstance(baseline, Ready) else self.ready(baseline, input_size)
+            with timing():
+                pairs, repeats = self.undisturbed(ready.forward, other.forward)
+                state = clock_state(getattr(self, "resolved_device", ""))
+            size = "x".join(str(side) for side in input_size)
+            key = {"latency_batch_size": self.batch_size, "latency_input_size": size}
+            told = {**pairs.measurements(self.disturbed), "latency_repeats": repeats, **ready.measurements()}
+            return {**told, **state, **key, **self.facts()}
+
+    def undisturbed(self, candidate: Forward, baseline: Forward) -> tuple[Pairs, int]:
+        """Readings, and how often they were repeated: once where the baseline's own were unsteady, the steadier ones then count.
+        Not where half of `max_s` or more is gone: training stands still meanwhile."""
+        start = timeit.default_timer()
+        pairs = self.readings(candidate, baseline, self.max_s)
+        left = self.max_s - (timeit.default_timer() - start)
+        if pairs.spread() <= self.disturbed or left < self.max_s / 2:
+            return pairs, 0
+        return min(pairs, self.readings(candidate, baseline, left), key=Pairs.spread), 1
+
+    def readings(self, candidate: Forward, baseline: Forward, max_s: float) -> Pairs:
         """Warm both up, then read them in turns until the interval is narrow enough, or time or pairs run out."""
         clock = self.clock()
         start = clock()
@@ -130,22 +244,21 @@ class Paired:
         timers = [timeit.Timer(forward, timer=clock) for forward in forwards]  # switches the garbage collector off while it reads
         numbers = [self._warm_up(timer) for timer in timers]
         taken: tuple[list[float], list[float]] = ([], [])
-        while not self._enough(taken, clock() - start):
+        while not self._enough(taken, clock() - start, max_s):
             for side in (0, 1) if len(taken[0]) % 2 == 0 else (1, 0):
                 taken[side].append(timers[side].timeit(numbers[side]) / numbers[side])
         return Pairs(candidate=tuple(taken[0]), baseline=tuple(taken[1]))
 
     def _warm_up(self, timer: timeit.Timer) -> int:
         """Run unrecorded; returns how many forwards a reading has to hold to last BLOCK_S."""
-        runs, spent = 0, 0.0
-        while runs < self.warmup or spent < self.warmup_s:
-            last = timer.timeit(1)
-            runs, spent = runs + 1, spent + last
-        return max(1, round(BLOCK_S / max(last, 1e-9)))
+        taken: list[float] = []
+        while len(taken) < self.warmup or sum(taken) < (1 if stable(taken) else 3) * self.warmup_s:
+            taken.append(timer.timeit(1))
+        return max(1, round(BLOCK_S / max(taken[-1], 1e-9)))
 
-    def _enough(self, taken: tuple[list[float], list[float]], elapsed: float) -> bool:
+    def _enough(self, taken: tuple[list[float], list[float]], elapsed: float, max_s: float) -> bool:
         done = len(taken[1])
         if done < self.min_pairs:
             return False
         narrow = done >= 6 and Pairs(candidate=tuple(taken[0]), baseline=tuple(taken[1])).width() < self.width
-        return narrow or done >= self.max_pairs or elapsed * (done + 1) / done > self.max_s
+        return narrow or done >= self.max_pairs or elapsed * (done + 1) / done > max_s

@@ -134,7 +134,7 @@ class Vit(nn.Module):
         """(B, C, h, w) -> (B, C, 1, tokens + h * w), in channels_last memory: rows of tokens."""
         tokens = self.tokens if self.token_positions is None else self.tokens + self.token_positions
         rows = x.permute(0, 2, 3, 1).flatten(1, 2)  # (B, h * w, C)
-        rows = torch.cat([tokens.expand(len(x), -1, -1), rows], dim=1)
+        rows = torch.cat([tokens.expand(x.shape[0], -1, -1), rows], dim=1)
         return rows.unsqueeze(1).permute(0, 3, 1, 2)
 
     @staticmethod

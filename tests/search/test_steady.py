@@ -32,9 +32,7 @@ def test_each_backend_has_a_baseline_of_its_own():
     assert found["latency_ms"] == pytest.approx(0.81 * 25)
 
 
-@pytest.mark.parametrize(
-    "given", [{}, {"latency_ms": 5.0}, {"latency_ms": None, "latency_ratio": None, "baseline_latency_ms": 3}]
-)
+@pytest.mark.parametrize("given", [{}, {"latency_ms": 5.0}, {"latency_ms": None, "latency_ratio": None, "baseline_latency_ms": 3}])
 def test_what_was_not_read_beside_the_baseline_stays_as_it_is(given):
     assert Steady()(given) == given
     assert paired(given) == []

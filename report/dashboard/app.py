@@ -1,0 +1,301 @@
+"""The page's behaviour: what is drawn again when a reader chooses something, or when a log has grown."""
+
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
+
+from report.dashboard import page
+from report.dashboard.choices_picture import importance_picture, parallel_picture
+from report.dashboard.panel import panel
+from report.dashboard.pictures import curves_picture, front_picture, progress_picture
+from report.dashboard.style import empty
+from report.dashboard.table import KINDS, Asked, ordered, selected, table, trial_columns
+from report.dashboard.versus import contest_of, fronts_picture, versus_table
+from report.dashboard.view import View
+from report.dashboard.watch import Watch
+from report.figures import figure
+from report.importance import ENOUGH
+from report.table import standing
+
+SHOWN = 8
+"""Choices in the parallel coordinates to begin with: those that separate the first objective most."""
+REFUSED = ("infeasible", "failed")
+
+
+def make_app(watch: Watch) -> Dash:
+    """The page over `watch`; nothing on it comes from elsewhere."""
+    app = Dash(__name__, serve_locally=True, assets_folder="none", suppress_callback_exceptions=True, update_title="")
+    app.index_string = page.index()
+    app.layout = lambda: page.page(watch.keys(), watch.keys()[0])  # of every visit: runs may have been added
+    _head(app, watch)
+    _panes(app, watch)
+    _front(app, watch)
+    _tables(app, watch)
+    _curves(app, watch)
+    _choices(app, watch)
+    _versus(app, watch)
+    _choosing(app)
+    _panel(app, watch)
+    return app
+
+
+def _head(app: Dash, watch: Watch) -> None:
+    @app.callback(Output("version", "data"), Output("run", "options"), Input("tick", "n_intervals"), State("version", "data"))
+    def look(_: Any, before: Any) -> Any:
+        watch.look()
+        now = watch.versions() | {f"! {key}": text for key, text in watch.trouble.items()}
+        same = before == now
+        return (no_update if same else now), (no_update if before and before.keys() == now.keys() else watch.keys())
+
+    @app.callback(Output("title", "children"), Output("standing", "children"), Input("run", "value"), Input("version", "data"))
+    def head(run: str, _: Any) -> Any:
+        view = watch.view(run)
+        told: list[Any] = [standing(view.run, view.comparison)]
+        told += [html.Div(watch.trouble[run], className="banner small")] if run in watch.trouble else []
+        told += [html.Pre(bug, className="banner small") for bug in view.run.bugs]
+        return view.run.name, told
+
+
+def _axes(view: View) -> list[dict[str, str]]:
+    return [{"label": axis["heading"], "value": axis["name"]} for axis in view.picture["axes"]]
+
+
+def _trained(view: View) -> list[dict[str, str]]:
+    """The measurements of trained rungs, the objectives first."""
+    measured = {name: value for t in view.run.trials for r, found in t.rungs.items() if r > 0 for name, value in found.items()}
+    names = [name for name, value in measured.items() if isinstance(value, int | float)]
+    names.sort(key=lambda name: name not in [goal.name for goal in view.comparison.goals])
+    return [{"label": figure(name).heading, "value": name} for name in names]
+
+
+def _panes(app: Dash, watch: Watch) -> None:
+    @app.callback(Output("pane", "children"), Input("tab", "value"), Input("run", "value"))
+    def pane(tab: str, run: str) -> Any:
+        view = watch.view(run)
+        axes, across, up = _axes(view), view.picture["across"], view.picture["up"]
+        if tab == "trials":
+            return page.trials_pane()
+        if tab == "curves":
+            trained = _trained(view)
+            return page.curves_pane(trained, trained[0]["value"] if trained else None)
+        if tab == "choices":
+            return page.choices_pane(list(view.choices), list(view.choices)[:SHOWN], axes, up)
+        if tab == "failures":
+            return page.failures_pane()
+        if tab == "versus":
+            return page.versus_pane(watch.keys(), axes, across, up)
+        return page.front_pane(axes, across, up)
+
+
+def _front(app: Dash, watch: Watch) -> None:
+    @app.callback(
+        Output({"picture": "front"}, "figure"),
+        Input("across", "value"),
+        Input("up", "value"),
+        Input("version", "data"),
+        Input("chosen", "data"),
+        State("run", "value"),
+    )
+    def front(across: str, up: str, _: Any, chosen: Any, run: str) -> Any:
+        return front_picture(watch.view(run), across, up, _number(chosen, run))
+
+    @app.callback(
+        Output({"picture": "progress"}, "figure"),
+        Output("progress-note", "children"),
+        Input("over", "value"),
+        Input("version", "data"),
+        State("run", "value"),
+    )
+    def progress(over: str, _: Any, run: str) -> Any:
+        view = watch.view(run)
+        worst = zip(view.comparison.goals, view.reference or (), strict=False)
+        told = ", ".join(f"{figure(goal.name).label} {figure(goal.name).text(goal.sign * value)}" for goal, value in worst)
+        return progress_picture(view, over), f"Counted from {told}: the worst that was trained." if told else ""
+
+
+def _tables(app: Dash, watch: Watch) -> None:
+    @app.callback(
+        Output("trials-table", "children"),
+        Input("trials-state", "data"),
+        Input("trials-words", "value"),
+        Input("trials-kind", "value"),
+        Input("version", "data"),
+        Input("chosen", "data"),
+        State("run", "value"),
+    )
+    def trials(state: Any, words: Any, kind: Any, _: Any, chosen: Any, run: str) -> Any:
+        view, asked = watch.view(run), Asked(**(state | {"words": words or "", "kind": kind or ""}))
+        asked = Asked(**(asdict(asked) | {"page": 0})) if ctx.triggered_id in ("trials-words", "trials-kind") else asked
+        return table("trials", trial_columns(view), selected(view, asked), asked, _number(chosen, run))
+
+    @app.callback(
+        Output("failures-table", "children"),
+        Output("failures-summary", "children"),
+        Input("failures-state", "data"),
+        Input("version", "data"),
+        Input("chosen", "data"),
+        State("run", "value"),
+    )
+    def failures(state: Any, _: Any, chosen: Any, run: str) -> Any:
+        view, asked = watch.view(run), Asked(**state)
+        found = selected(view, asked, REFUSED)
+        counted = Counter((view.standing(trial), _cause(trial.reason)) for trial in found)
+        cards = [
+            html.Div(
+                [html.B(str(count)), html.Span(f"{cause}"), html.Span(KINDS[kind], className=f"badge {kind}")],
+                className="count-card",
+            )
+            for (kind, cause), count in counted.most_common(8)
+        ]
+        told = (
+            html.Div(cards, className="count-cards") if cards else html.P("No trial failed or was over a limit.", className="soft")
+        )
+        return table("failures", trial_columns(view, failures=True), found, asked, _number(chosen, run)), told
+
+    for name in ("trials", "failures"):
+        _turning(app, name)
+
+
+def _cause(reason: str) -> str:
+    """What a reason begins with: the limit, or the failure's type."""
+    first = reason.split(":")[0]
+    return first.split()[0] if " is over its limit" in first else first
+
+
+def _turning(app: Dash, name: str) -> None:
+    """Sort by a heading, turn a page."""
+
+    @app.callback(
+        Output(f"{name}-state", "data"),
+        Input({"sort": name, "by": ALL}, "n_clicks"),
+        Input({"turn": name, "to": ALL}, "n_clicks"),
+        State(f"{name}-state", "data"),
+        prevent_initial_call=True,
+    )
+    def turn(_: Any, __: Any, state: Any) -> Any:
+        if not ctx.triggered[0]["value"]:
+            return no_update  # a table that was just drawn, not a click
+        asked, clicked = Asked(**state), ctx.triggered_id
+        turned = asked.sorted_by(clicked["by"]) if "sort" in clicked else Asked(**(state | {"page": asked.page + clicked["to"]}))
+        return asdict(turned)
+
+
+def _curves(app: Dash, watch: Watch) -> None:
+    @app.callback(
+        Output({"picture": "curves"}, "figure"),
+        Output("running", "children"),
+        Input("curve", "value"),
+        Input("version", "data"),
+        Input("chosen", "data"),
+        State("run", "value"),
+    )
+    def curves(name: Any, _: Any, chosen: Any, run: str) -> Any:
+        view = watch.view(run)
+        running = [trial for trial in view.run.trials if trial.kind == "open"]
+        columns = trial_columns(view)
+        newest = ordered(running, columns[0], False)[:12]
+        told = [html.P("No trial is running.", className="soft")]
+        if running:
+            title = html.H2(f"{len(running)} running" if not view.run.finished else f"{len(running)} left open")
+            told = [title, page.card(html.Div(table("running", columns, newest, Asked(up=False), _number(chosen, run))[0]))]
+        return curves_picture(view, name, _number(chosen, run)), told
+
+
+def _choices(app: Dash, watch: Watch) -> None:
+    @app.callback(
+        Output({"picture": "parallel"}, "figure"),
+        Input("places", "value"),
+        Input("colour", "value"),
+        Input("version", "data"),
+        State("run", "value"),
+    )
+    def parallel(places: Any, name: str, _: Any, run: str) -> Any:
+        return parallel_picture(watch.view(run), places or [], name)
+
+    @app.callback(Output("importance", "children"), Input("run", "value"), State("version", "data"))
+    def importance(run: str, _: Any) -> Any:
+        found = watch.view(run).importances
+        if not found:
+            return html.P(f"Fewer than {ENOUGH} networks have been fully trained: too few to tell.", className="soft")
+        return [
+            page.card(
+                html.H3(
+                    [
+                        figure(i.name).label,
+                        html.Span(f" of {i.members} networks; R\u00b2 {i.predicts:.2f} on unseen ones", className="soft"),
+                    ]
+                ),
+                dcc.Graph(figure=importance_picture(i), config={"displayModeBar": False}, style={"height": "340px"}),
+            )
+            for i in found
+        ]
+
+
+def _versus(app: Dash, watch: Watch) -> None:
+    @app.callback(
+        Output({"picture": "versus"}, "figure"),
+        Output("versus-table", "children"),
+        Input("contenders", "value"),
+        Input("versus-across", "value"),
+        Input("versus-up", "value"),
+        Input("version", "data"),
+    )
+    def versus(keys: Any, across: str, up: str, _: Any) -> Any:
+        views = [watch.view(key) for key in keys or []]
+        if not views:
+            return empty("No run is chosen"), html.P("Choose runs to compare.", className="soft")
+        try:
+            told = versus_table(contest_of(views))
+        except ValueError as error:
+            told = [html.P(str(error), className="warn")]
+        return fronts_picture(views, across, up), told
+
+
+def _number(chosen: Any, run: str) -> int | None:
+    """The chosen trial, where it is one of this run."""
+    return chosen["trial"] if chosen and chosen["run"] == run else None
+
+
+def _choosing(app: Dash) -> None:
+    """A click on a point or a line of a table chooses its trial; one of another run changes to that run."""
+
+    @app.callback(
+        Output("chosen", "data"),
+        Output("run", "value"),
+        Input({"picture": ALL}, "clickData"),
+        Input({"pick": ALL, "trial": ALL}, "n_clicks"),
+        State("run", "value"),
+        prevent_initial_call=True,
+    )
+    def choose(_: Any, __: Any, run: str) -> Any:
+        clicked, value = ctx.triggered_id, ctx.triggered[0]["value"]
+        if not value or clicked is None:
+            return no_update, no_update
+        if "pick" in clicked:
+            return {"run": run, "trial": clicked["trial"]}, no_update
+        told = value["points"][0].get("customdata")
+        if isinstance(told, list):
+            return {"run": told[0], "trial": told[1]}, told[0] if told[0] != run else no_update
+        return ({"run": run, "trial": told}, no_update) if isinstance(told, int) else (no_update, no_update)
+
+
+def _panel(app: Dash, watch: Watch) -> None:
+    @app.callback(Output("panel", "children"), Input("chosen", "data"), Input("run", "value"), Input("version", "data"))
+    def shown(chosen: Any, run: str, _: Any) -> Any:
+        return panel(watch.view(run), _number(chosen, run))
+
+    @app.callback(
+        Output("file", "data"),
+        Input({"save": ALL}, "n_clicks"),
+        State("chosen", "data"),
+        State("run", "value"),
+        prevent_initial_call=True,
+    )
+    def save(clicks: Any, chosen: Any, run: str) -> Any:
+        number = _number(chosen, run)
+        if not any(clicks) or number is None:
+            return no_update
+        arch = watch.view(run).trials[number].arch
+        return {"content": arch.to_yaml(), "filename": f"trial_{number}_{arch.id[:8]}.yaml"}
