@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from report.__main__ import main
+from report.commands import main
 from report.compare import contest, covered, surface
 from report.run import load
 

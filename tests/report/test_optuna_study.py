@@ -5,7 +5,7 @@ import random
 import optuna
 import pytest
 
-from report.__main__ import main
+from report.commands import main
 from report.run import load
 
 STATES = {"ok": "COMPLETE", "infeasible": "PRUNED", "failed": "FAIL"}
