@@ -257,7 +257,8 @@ def _combined(readings: Sequence[Reading]) -> tuple[float, float | None]:
         return fmean(logs), None
     if len(logs) == 1 or not all(errors):
         return fmean(logs), math.hypot(*errors) / len(logs)
-    found = combine_effects(np.array(logs), np.square(errors), method_re="dl")
-    if found.tau2 <= 0:  # they differ by no more than their intervals say
-        return float(found.mean_effect_fe), float(found.sd_eff_w_fe)
-    return float(found.mean_effect_re), float(found.sd_eff_w_re)
+    with np.errstate(invalid="ignore"):  # of a negative tau2, which is not used
+        found = combine_effects(np.array(logs), np.square(errors), method_re="dl")
+        if found.tau2 <= 0:  # they differ by no more than their intervals say
+            return float(found.mean_effect_fe), float(found.sd_eff_w_fe)
+        return float(found.mean_effect_re), float(found.sd_eff_w_re)
