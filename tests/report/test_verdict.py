@@ -99,10 +99,10 @@ def test_a_gain_from_nothing_is_one(writer):
     assert unlearned_text(found) == ""
 
 
-def test_one_footnote_says_what_percentages_of_latency_are(writer):
+def test_one_footnote_says_what_latencies_are(writer):
     run = writer()
     found = compared(run, miou=0.31, latency=60.0, low=0.5, high=0.7)
-    assert summary_text(load(run.directory), found, {}).count("Percentages of latency are of readings in turns") == 1
+    assert summary_text(load(run.directory), found, {}).count("Latency: the ratio to the baseline, read in turns with it") == 1
 
 
 @pytest.fixture
