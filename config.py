@@ -38,14 +38,12 @@ from evaluators.tables.mapping import TableConf
 from evaluators.task import TASKS
 from registry import import_plugins, nearest
 from report.figures import figure
-from search.command_line import about_unknown, config_dirs, flat_keys, key_of, plugins_named, run_name
+from search.command_line import about_unknown, config_dirs, flat_keys, key_of, plugins_named, run_name, spelled_out
 from search.launch import LAUNCHERS
 from search.objectives import check_names, with_metric
-from search.plans import Named
 from search.reuse import Reusing, reusing
 from search.strategy import STRATEGIES
-from search.strategy.ablation import Ablation, baseline_name
-from search.strategy.archs import ArchList
+from search.strategy.ablation import Ablation, check_until
 from space import Arch, Space, SpaceConf
 from space.narrowing import keep_fixed, refuse_outside
 
@@ -104,7 +102,7 @@ def entry_point(main: Callable[[Run], None]) -> Callable[[], None]:
     @user_errors
     def command() -> None:
         register(plugins_named(sys.argv[1:], CONF))
-        arguments = list(listed(sys.argv[1:]))
+        arguments = list(spelled_out(sys.argv[1:]))
         sys.argv[1:] = sorted(arguments, key=lambda item: item in ("-m", "--multirun"))  # last: it may not split the overrides
         hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(with_config)()
 
@@ -136,21 +134,12 @@ def compose(overrides: list[str], *, config_dir: Path | None = None) -> Iterator
     register(plugins_named([*overrides, *folders], CONF))
     extra = [f"hydra.searchpath=[file://{config_dir.resolve()}]"] if config_dir else []
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        conf = hydra.compose("config", [*listed(overrides), *extra], return_hydra_config=True)
+        conf = hydra.compose("config", [*spelled_out(overrides), *extra], return_hydra_config=True)
         HydraConfig.instance().set_config(conf)
         conf = copy.deepcopy(conf)
         with read_write(conf), open_dict(conf):
             del conf["hydra"]  # as a Hydra application is given it
         yield conf
-
-
-def listed(overrides: Iterable[str]) -> Iterator[str]:
-    """Overrides with latency=[a,b] as Hydra takes it: it would merge the two into one, so each further one goes to latency.also."""
-    for item in overrides:
-        names = re.split(r"\s*,\s*", found[1].strip()) if (found := re.fullmatch(r"latency=\[([\w\s,]+)\]", item)) else []
-        if len(set(names)) < len(names):
-            raise ValueError(f"{item}: a backend is named twice; allowed: each once")
-        yield from [f"latency={names[0]}", *(f"+latency@latency.also.{name}={name}" for name in names[1:])] if names else [item]
 
 
 def typed(conf: DictConfig) -> Any:
@@ -168,13 +157,11 @@ def load(conf: DictConfig) -> Run:
         raise ValueError(f"no space was named. Say +space=<name>; {spaces} To replay recorded trainings: +table=<name>; {tables}")
     found = trained(conf, choices, overrides) if conf.table is None else replayed(conf, choices, overrides)
     space, strategy, evaluation = found
-    if isinstance(strategy, ArchList):
-        strategy = replace(strategy, members=[find_member(name, space.network) for name in strategy.archs])
-    if isinstance(strategy, Ablation):
-        strategy = with_ends(strategy, space)
+    strategy = strategy.finding(space, lambda key, name: find_member(key, name, space.network))
     launch, note = typed(conf.launch), evaluation.check()
     keep = kept(conf, choices, space, objectives=strategy.objectives)
     if isinstance(strategy, Ablation):
+        strategy = replace(strategy, scale=100.0 if figure(strategy.goals[0].name).share else 1.0)
         defaults = {**evaluation.defaults(), "search": asdict(type(strategy)())}
         evaluation = reusing(evaluation, strategy.reuse, keep, defaults)
     return Run(
@@ -285,31 +272,12 @@ def find_arch(name: str) -> Arch:
     return Arch.from_yaml(Path(name) if name.endswith((".yaml", ".yml")) else conf_file("arch", name))
 
 
-def find_member(name: str, network: str, key: str = "archs") -> Arch:
-    """An arch that a search is told to train; it may lie outside of the space, but not be another network."""
+def find_member(key: str, name: str, network: str) -> Arch:
+    """An arch that `search.<key>` tells to train; it may lie outside of the space, but not be another network."""
     arch = find_arch(name)
     if arch.network != network:
         raise ValueError(f"search.{key}: '{name}' is a network '{arch.network}'; allowed: '{network}', the network of the space")
     return arch
-
-
-def with_ends(strategy: Ablation, space: Space) -> Ablation:
-    """An ablation with the architectures that it names, its plan tried once so that what cannot be planned is refused here."""
-    given = {key: getattr(strategy, key) for key in ("reference", "against")}
-    found = {key: Named(Path(name).stem, find_member(name, space.network, key)) for key, name in given.items() if name}
-    start = found.get("reference") or Named(baseline_name(space), space.baseline)
-    scale = 100.0 if figure(strategy.goals[0].name).share else 1.0
-    strategy = replace(strategy, ends=[start, found.get("against")], scale=scale)
-    strategy.planned(space)
-    return strategy
-
-
-def check_until(search: Any, metrics: Iterable[str]) -> None:
-    """More seeds can only make an interval narrower where the seed makes a difference."""
-    first = next(iter(search.objectives))
-    if getattr(search, "until", None) is not None and first not in metrics:
-        given = f"search.until: {search.until} given, but no training tells the first objective, {first}"
-        raise ValueError(f"{given}; allowed first: {', '.join(metrics)}")
 
 
 def conf_file(group: str, name: str) -> Path:

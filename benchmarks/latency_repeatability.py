@@ -12,6 +12,7 @@ minutes as it is.
 """
 
 import argparse
+import functools
 import itertools
 import multiprocessing
 import random
@@ -97,7 +98,7 @@ def one_pass(
     for network in track(networks[1:], title):
         found["ours"].append(backend.measure(network, baseline, size, turns)["latency_ratio"])
         with torch.inference_mode():
-            forward = lambda network=network: network(image)  # noqa: E731
+            forward = functools.partial(network, image)
             found["average"].append(mean_time(forward, warmup=0, seconds=0) / references["average"])
             found["loop"].append(mean_time(forward, warmup=3, seconds=backend.max_s / 2) / references["loop"])
     return found

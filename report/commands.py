@@ -14,7 +14,7 @@ import yaml
 
 import report
 from evaluators.tables.recorded_space import restore_network
-from registry import import_plugins
+from registry import import_plugins, nearest
 
 
 def main(arguments: list[str]) -> None:
@@ -26,6 +26,8 @@ def main(arguments: list[str]) -> None:
     )
     parser.add_argument("run", nargs="+", type=Path, help="a run directory, results/<space>/<run>")
     for run_dir in parser.parse_args(arguments).run:
+        if run_dir.name == str(run_dir) and not run_dir.exists():
+            raise ValueError(f"{run_dir}: no such folder, and no command; {nearest(run_dir.name, list(COMMANDS))}")
         know(run_dir)
         page = report.write(run_dir)
         print(f"{report.summary(run_dir)}\nReport: {page}")

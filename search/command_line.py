@@ -7,7 +7,7 @@ import difflib
 import hashlib
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,15 @@ def about_unknown(key: str, text: str, known: list[str]) -> str:
     said = [text.splitlines()[0] if guess or beside else text]
     said += [f"Known in {parent}: {', '.join(beside)}."] if beside else []
     return "\n".join([*said, *(f"Did you mean '{name}'?" for name in guess)])
+
+
+def spelled_out(overrides: Iterable[str]) -> Iterator[str]:
+    """Overrides with latency=[a,b] as Hydra takes it: it would merge the two into one, so each further one goes to latency.also."""
+    for item in overrides:
+        names = re.split(r"\s*,\s*", found[1].strip()) if (found := re.fullmatch(r"latency=\[([\w\s,]+)\]", item)) else []
+        if len(set(names)) < len(names):
+            raise ValueError(f"{item}: a backend is named twice; allowed: each once")
+        yield from [f"latency={names[0]}", *(f"+latency@latency.also.{name}={name}" for name in names[1:])] if names else [item]
 
 
 def plugins_named(arguments: list[str], conf: Path) -> list[str]:

@@ -88,6 +88,8 @@ def _captured(network: nn.Module, input_size: Sequence[int], batch_size: int | N
     try:
         with torch.no_grad():
             return torch.export.export(network, (probe(input_size, batch_size or 2),), dynamic_shapes=dynamic)
+    except (torch.OutOfMemoryError, MemoryError):
+        raise  # of this moment, not of the network
     except Exception as error:  # of a dozen private types: what a graph cannot hold is told by each in its own way
         lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         why = " ".join(lines[:2]) if "Constraints violated" in lines[0] else lines[0]

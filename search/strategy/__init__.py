@@ -4,10 +4,10 @@ A new strategy is a file here and a yaml in conf/search.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random  # by name: the strategy `random` becomes an attribute of this package
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from registry import Registry, import_siblings
 from search.confirm import confirmations
@@ -145,6 +145,10 @@ class Strategy:
 
     def propose(self, arch: Arch) -> Proposal:
         return Proposal(arch, self.seed, self.rung)
+
+    def finding(self, space: Space, find: Callable[[str, str], Arch]) -> Self:
+        """Itself with the architectures that its options name: `find(key, name)` is that of search.<key>, or a ValueError."""
+        return self
 
     def opening(self, space: Space) -> Iterator[Arch]:
         if self.baseline:

@@ -1,11 +1,12 @@
 """A table of differences that hold: every arm of a plan and its reference, trained under the same seeds."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from random import Random
 from statistics import fmean
-from typing import Any
+from typing import Any, Self
 
 from search.plans import BEST, PLANS, Arm, Named, Plan, made, requested
 from search.records import Proposal, Records
@@ -37,7 +38,7 @@ class Ablation(Strategy):
     level: float = 0.95
     reuse: list[str] = field(default_factory=list)
     dry: bool = False
-    ends: list[Any] = field(default_factory=list)  # [reference, against], each Named or None; filled in by config.py
+    ends: list[Any] = field(default_factory=list)  # [reference, against], each Named or None; filled in by `finding`
     scale: float = 1.0  # what the report shows of the first objective's unit: 100 for shares; filled in by config.py
 
     def __post_init__(self) -> None:
@@ -66,6 +67,15 @@ class Ablation(Strategy):
     def first(self) -> int:
         """The seed under which everything is trained before any other."""
         return self.seeds[0]
+
+    def finding(self, space: Space, find: Callable[[str, str], Arch]) -> Self:
+        """The plan is tried once, so that what cannot be planned is refused here."""
+        given = {key: getattr(self, key) for key in ("reference", "against")}
+        found = {key: Named(Path(name).stem, find(key, name)) for key, name in given.items() if name}
+        start = found.get("reference") or Named(baseline_name(space), space.baseline)
+        whole = replace(self, ends=[start, found.get("against")])
+        whole.planned(space)
+        return whole
 
     def planned(self, space: Space, records: Records | None = None) -> Plan:
         """The plan, as far as these trainings decide it. ValueError where there is none."""
@@ -182,6 +192,14 @@ class Ablation(Strategy):
         arms = f"{len(plan.arms)} arm{'s' if len(plan.arms) != 1 else ''} and the reference"
         text = f"{records.trained(self.rung)} trainings of {arms}"
         return text + (f"; {left} more are planned: search.budget={self.budget} is spent" if left else "")
+
+
+def check_until(search: Strategy, metrics: Iterable[str]) -> None:
+    """More seeds can only make an interval narrower where the seed makes a difference."""
+    first = next(iter(search.objectives))
+    if getattr(search, "until", None) is not None and first not in metrics:
+        given = f"search.until: {search.until} given, but no training tells the first objective, {first}"
+        raise ValueError(f"{given}; allowed first: {', '.join(metrics)}")
 
 
 def half_width(effect: Any) -> float:

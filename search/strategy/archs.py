@@ -1,13 +1,13 @@
 """A given list of architectures, members of the space or not: published variants, or the winners of a run, retrained."""
 
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 from search.records import Proposal, Records
 from search.strategy import STRATEGIES, Standing, Strategy
-from space import Space
+from space import Arch, Space
 
 
 @STRATEGIES.register("archs")
@@ -16,12 +16,12 @@ class ArchList(Strategy):
     """Trains exactly the list, after the baseline, under each seed; neither `trials` nor `budget` bounds it, and the known members
     are trained only where they are in it.
 
-    `archs` are names (conf/arch) or files; config.py resolves them into `members`, the Arch objects in the same order.
+    `archs` are names (conf/arch) or files; `finding` makes them `members`, the Arch objects in the same order.
     """
 
     archs: list[str] = field(default_factory=list)
     seeds: list[int] = field(default_factory=list)  # trainings of each: paired seeds; empty: search.seed alone
-    members: list[Any] = field(default_factory=list)  # filled in by config.py
+    members: list[Any] = field(default_factory=list)  # filled in by `finding`
     keep: bool = True  # retrained winners are what one ships
 
     def __post_init__(self) -> None:
@@ -37,6 +37,9 @@ class ArchList(Strategy):
             )
         keys = records.keys
         return next((it for it in self.wanted(space) if (it.arch.id, it.seed) not in keys), None)
+
+    def finding(self, space: Space, find: Callable[[str, str], Arch]) -> Self:
+        return replace(self, members=[find("archs", name) for name in self.archs])
 
     def wanted(self, space: Space) -> Iterator[Proposal]:
         """The list in order, under each seed; what is in it twice comes twice, and is trained once."""

@@ -200,3 +200,10 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["report", str(tmp_path)])
     with pytest.raises(SystemExit, match=r"^error: .*no trials\.jsonl here; expected the directory of a run"):
         runpy.run_module("report", run_name="__main__", alter_sys=True)
+
+
+def test_a_misspelt_command_gets_the_nearest_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["report", "srve"])
+    with pytest.raises(SystemExit, match=r"^error: srve: no such folder, and no command; .*Did you mean 'serve'\?"):
+        runpy.run_module("report", run_name="__main__", alter_sys=True)

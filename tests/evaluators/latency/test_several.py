@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from config import compose, listed, load, typed
+from config import compose, load, typed
 from evaluators.latency import BACKENDS, LatencyBench, Paired, Ready
 from evaluators.latency._clock import clock_state
 from evaluators.latency._paired import stable
+from search.command_line import spelled_out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,14 +114,14 @@ def test_a_list_on_the_command_line_gives_each_backend_its_own_settings():
 
 
 def test_lists_are_spelled_out_and_nothing_else_is_touched():
-    assert list(listed(["latency=[a,b]", "x=[1,2]", "latency=a"])) == [
+    assert list(spelled_out(["latency=[a,b]", "x=[1,2]", "latency=a"])) == [
         "latency=a",
         "+latency@latency.also.b=b",
         "x=[1,2]",
         "latency=a",
     ]
     with pytest.raises(ValueError, match="named twice"):
-        list(listed(["latency=[a, a]"]))
+        list(spelled_out(["latency=[a, a]"]))
 
 
 def test_a_figure_of_a_backend_that_is_not_measured_on_is_refused():
