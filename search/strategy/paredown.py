@@ -2,16 +2,17 @@
 
 Cost and latency are measured before training, so of all objectives only the accuracy is uncertain. A Gaussian process over the
 space and its rungs believes something of every member's accuracy after the full training (search/surrogate); the gain in
-hypervolume that this promises, over the epochs it takes, is a member's rate. The best rate to be had from training a member to the
-end is the price of an epoch. A shorter training is worth what it may reveal: the gain it may show beyond that price, averaged over
-what it may read, over its own epochs. So bad members stop early, good ones go on, and how much goes into short trainings follows
-from what they tell here. After expected hypervolume improvement (Emmerich et al. 2006), with the stopping rule of Pandora's boxes
-(Weitzman 1979) at each rung.
+hypervolume that this promises, over the epochs it takes, is a member's rate. Half the best rate to be had from training a member
+to the end is the price of an epoch: the best of many promises is the most overrated. A shorter training is worth what it may
+reveal: the gain it may show beyond that price, averaged over what it may read, over its own epochs. So bad members stop early,
+good ones go on, and how much goes into short trainings follows from what they tell here. After expected hypervolume improvement
+(Emmerich et al. 2006), with the stopping rule of Pandora's boxes (Weitzman 1979) at each rung.
 """
 
 import random
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import islice
 from typing import ClassVar
 
 import numpy as np
@@ -23,7 +24,7 @@ from search.records import Proposal, Records
 from search.strategy import STRATEGIES, Strategy
 from search.surrogate.facts import Facts, Known, facts_of
 from search.surrogate.features import encoding
-from search.surrogate.outlook import NEWEST, Outlook, Plan, newest
+from search.surrogate.outlook import THOUGHT, Outlook, Plan
 from space import Arch, Space
 
 FIRST = 3  # members at the last rung before anything is believed of it
@@ -105,10 +106,17 @@ class Paredown(Strategy):
     def open_trials(self, facts: Facts, records: Records) -> list[Known]:
         """Trials that could go on: nothing further was asked of them, and the budget pays for their last rung."""
         reached = records.index.reached
-        own = (known for known in reversed(facts.trials.values()) if known.open and known.first.proposal.seed == self.seed)
-        waiting = newest((k for k in own if k.reached < self.rung and reached(k.first.trial) == k.reached), NEWEST)
-        paid = {rung: self.affordable(records, self.to(known, self.rung)) for known in waiting for rung in [known.reached]}
-        return [known for known in waiting if paid[known.reached]]
+
+        def waits(known: Known, rung: int) -> bool:
+            own = known.open and known.first.proposal.seed == self.seed
+            return own and known.reached == rung == reached(known.first.trial)
+
+        looked = islice((known for known in reversed(facts.trials.values()) if waits(known, 0)), THOUGHT)
+        found = list(looked)[::-1]
+        for rung in range(1, self.rung):
+            found += facts.foremost(rung, THOUGHT // (self.rung - 1), partial(waits, rung=rung))
+        paid = {known.reached: self.affordable(records, self.to(known, self.rung)) for known in found}
+        return [known for known in found if paid[known.reached]]
 
     def to(self, known: Known, rung: int) -> Proposal:
         return Proposal(known.first.proposal.arch, self.seed, rung, known.first.trial)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.objectives import Objective
-from search.surrogate.facts import SIZES, Facts, Known, Readings
+from search.surrogate.facts import SIZES, Facts, Known, Readings, foremost
 from search.surrogate.features import Encoding
 from search.surrogate.gaussian_process import Data, GaussianProcess
 from search.surrogate.warp import Warp
@@ -69,7 +69,7 @@ class Beliefs:
     def of(cls, goal: Objective, facts: Facts, costs: Costs, rungs: int) -> "Beliefs":
         read = facts.readings[goal.name]
         warps = _warps(read.rungs, read.values, rungs)
-        data = _data(read, facts, costs, _chosen(read.rungs, read.values, rungs), warps)
+        data = _data(read, facts, costs, _chosen(read, facts, rungs, len(read)), warps)
         theta = _theta(goal, facts, costs.names, rungs, _stage(len(read)))
         return cls(goal, GaussianProcess(facts.encoding, data, rungs, theta), warps)
 
@@ -107,17 +107,17 @@ def _warps(at: np.ndarray, values: np.ndarray, rungs: int) -> tuple[Warp, ...]:
     return tuple(found)
 
 
-def _chosen(at: np.ndarray, values: np.ndarray, rungs: int) -> np.ndarray:
-    """The places of all readings while they are few; else of the last rung, and of those below, the best and the newest."""
-    return np.concatenate([_some(np.flatnonzero(at < rungs), values, MOST), _some(np.flatnonzero(at == rungs), values, LAST)])
-
-
-def _some(places: np.ndarray, values: np.ndarray, most: int) -> np.ndarray:
-    if len(places) <= most:
-        return places
-    older, newest = places[: -most // 3], places[-most // 3 :]
-    best = np.argpartition(-values[older], most - len(newest))[: most - len(newest)]
-    return np.concatenate([older[np.sort(best)], newest])
+def _chosen(read: Readings, facts: Facts, rungs: int, count: int) -> np.ndarray:
+    """The places of the first `count` readings while they are few; of many those that matter most, rung by rung."""
+    found = []
+    for rung in range(1, rungs + 1):
+        places, most = np.flatnonzero(read.rungs[:count] == rung), LAST if rung == rungs else MOST // (rungs - 1)
+        if len(places) > most:
+            whole = count == len(read)
+            kept = facts.foremost(rung, most) if whole else foremost([read.trials[p] for p in places], rung, facts.goals, most)
+            places = places[np.isin(read.rows[places], [known.row for known in kept])]
+        found.append(places)
+    return np.concatenate(found)
 
 
 def _data(read: Readings, facts: Facts, costs: Costs, places: np.ndarray, warps: Sequence[Warp]) -> Data:
@@ -160,5 +160,5 @@ def _fitted(read: Readings, facts: Facts, names: tuple[str, ...], rungs: int, st
     whole = ~np.isnan(values).any(1)
     costs = Costs.of(names, facts.encoding, facts.members(rows)[whole], values[whole])
     at, values = read.rungs[:stage], read.values[:stage]
-    data = _data(read, facts, costs, _chosen(at, values, rungs), _warps(at, values, rungs))
+    data = _data(read, facts, costs, _chosen(read, facts, rungs, stage), _warps(at, values, rungs))
     return GaussianProcess(facts.encoding, data, rungs).fitted().theta

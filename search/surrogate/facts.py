@@ -1,17 +1,22 @@
 """What a log says of each trial, kept up from ask to ask as arrays that a model can use."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from search.asks import Record, Records
-from search.objectives import Objective
+from search.objectives import Objective, point
+from search.pareto import ranks
 from search.surrogate.features import Encoding
 
 SIZES = ("params_m", "macs_g")
 """Measured before training and telling of accuracy, objective or not."""
+
+ORDERED = 100
+"""Trials are put in order of their fronts again after so many more."""
 
 
 @dataclass(eq=False)
@@ -45,6 +50,10 @@ class Readings:
     def values(self) -> np.ndarray:
         return self._values[: len(self)]
 
+    @property
+    def rows(self) -> np.ndarray:
+        return self._rows[: len(self)]
+
     def at(self, rung: int) -> tuple[np.ndarray, np.ndarray]:
         """The rows of the trials that read it, and the values."""
         places = np.flatnonzero(self.rungs == rung)
@@ -69,6 +78,7 @@ class Facts:
         self.readings = {goal.name: Readings() for goal in goals}
         self.told: frozenset[str] | None = None  # what every trial that has trained was measured to have before
         self.fits: dict[tuple[Any, ...], np.ndarray] = {}  # what models were fitted to these facts
+        self._ordered: dict[int, tuple[int, list[Known]]] = {}  # rung -> how many have read it, and these by its fronts
         self._columns: dict[str, np.ndarray] = {}  # measurement -> its values by row, nan where it was not measured
         self._alike: dict[str, int] = {}  # architecture -> the row of its first trial
         self._first = np.empty(64, np.int64)
@@ -76,13 +86,32 @@ class Facts:
         self._seen: list[Record] = []
 
     def follow(self, ended: Sequence[Record]) -> bool:
-        """Take in what ended since; False where this is another log."""
-        if len(ended) < len(self._seen) or (self._seen and ended[len(self._seen) - 1] is not self._seen[-1]):
+        """Take in what ended since; False where this is another log, or one whose trials were measured again."""
+        if len(ended) < len(self._seen) or any(new is not old for new, old in zip(ended, self._seen, strict=False)):
             return False
         for record in ended[len(self._seen) :]:
             self._take(record)
             self._seen.append(record)
         return True
+
+    def foremost(self, rung: int, most: int, wanted: Callable[[Known], bool] = lambda known: True) -> list[Known]:
+        """Of the trials that have read a rung (and are `wanted`) so many as matter most: a third are the newest, the others lie on
+        the foremost fronts of the rung."""
+        read = self.whole.get(rung, [])
+        if len(read) <= most:
+            return [known for known in read if wanted(known)]
+        newest = list(islice(filter(wanted, reversed(read)), most // 3))
+        fresh = {known.row for known in newest}
+        others = (known for known in self._in_order(rung) if known.row not in fresh and wanted(known))
+        return sorted([*newest, *islice(others, most - len(newest))], key=lambda known: known.row)
+
+    def _in_order(self, rung: int) -> list[Known]:
+        """The trials of a rung by its fronts, put in order again whenever ORDERED more have read it; the newest may be missing."""
+        read = self.whole[rung]
+        stage = len(read) // ORDERED * ORDERED
+        if self._ordered.get(rung, (0, []))[0] != stage:
+            self._ordered[rung] = stage, foremost(read[:stage], rung, self.goals)
+        return self._ordered[rung][1] if stage else read
 
     def members(self, rows: Sequence[int] | slice) -> np.ndarray:
         return self._members[rows]
@@ -138,6 +167,14 @@ class Facts:
         self._members[row] = self.encoding([record.proposal.arch])[0]
         known = self.trials[record.trial] = Known(record, row)
         return known
+
+
+def foremost(read: Sequence[Known], rung: int, goals: tuple[Objective, ...], most: int | None = None) -> list[Known]:
+    """Trials that have read a rung by its fronts, of a front the newest first; those that lack an objective are left out."""
+    points = [point({**known.measured, **known.readings[rung]}, goals) for known in read]
+    valued = [place for place, at in enumerate(points) if at is not None]
+    levels = ranks([points[place] for place in valued])
+    return [read[valued[n]] for n in sorted(range(len(valued)), key=lambda n: (levels[n], -n))[:most]]
 
 
 _kept: list[Facts] = []

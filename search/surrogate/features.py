@@ -53,6 +53,10 @@ class Encoding:
         ]
         return np.concatenate(found, 1).astype(float) if found else np.zeros((len(members), 0))
 
+    def answers(self, members: np.ndarray) -> tuple[np.ndarray, ...]:
+        """For each group the options of its holes (n, holes), that of a closed one being the last index."""
+        return tuple(np.where(at == ABSENT, options, at) for holes, options in self.groups for at in [members[:, list(holes)]])
+
     def dummies(self, members: np.ndarray) -> np.ndarray:
         """(n, options of all holes): 1 where a hole has that option."""
         parts = [members[:, [hole]] == np.arange(options) for hole, options in enumerate(self._sizes)]

@@ -14,6 +14,7 @@ from scipy.linalg import cho_solve, cholesky, lapack, solve_triangular
 from scipy.optimize import minimize
 
 from search.surrogate.features import Encoding
+from search.surrogate.likeness import PLANE, Likeness, Points
 
 OFFSET = 0.5  # variance of what all members have in common
 JITTER = 1e-6
@@ -33,75 +34,30 @@ class Data:
 
 @dataclass(frozen=True, eq=False)
 class Prior:
-    """Where the search for the hyperparameters begins and what pulls them back: mean and deviation, of logarithms but for rho."""
+    """Where the search for the hyperparameters begins and what pulls them back: mean and deviation, of logarithms but for
+    rho and the places of options."""
 
     names: tuple[str, ...]
     mean: np.ndarray
     deviation: np.ndarray
 
     @classmethod
-    def of(cls, holes: int, costs: int, rungs: int) -> "Prior":
+    def of(cls, holes: int, costs: int, rungs: int, places: int = 0) -> "Prior":
         rows = [("hole", 0.3, 1.0)] * holes + [("cost", 0.5, 1.0)] * costs + [("spread", 0.3, 1.0)]
         rows += [("g holes", 1.0, 0.7), ("g near", 0.3, 1.0), ("g line", 0.1, 1.5), ("g count", 0.3, 1.0)]
         rows += [("d holes", 0.1, 1.0), ("d near", 0.1, 1.0), ("d line", 0.1, 1.5), ("d count", 0.02, 1.0)]
+        rows += [("place", 1.0, 1.0)] * places  # itself: mean 0
         rows += [("noise", 0.03 if rung == 1 else 0.01, 1.0) for rung in range(1, rungs + 1)]
         names, means, deviations = zip(*rows, ("rho", np.e, 0.3), strict=True)  # rho itself: mean 1
         return cls(names, np.log(means), np.array(deviations))
 
-
-@dataclass(frozen=True, eq=False)
-class Points:
-    """Members as points whose squared distances say how unlike they are: by options (n, f), costs (n, c) and counts (n, k)."""
-
-    options: np.ndarray
-    costs: np.ndarray
-    counts: np.ndarray
-    hole_of: np.ndarray  # (f,): the hole of each coordinate of `options`
-
-    @classmethod
-    def of(cls, encoding: Encoding, members: np.ndarray, costs: np.ndarray) -> "Points":
-        options, hole_of = encoding.coordinates(members)
-        return cls(options, costs, encoding.counts(members), hole_of)
-
-
-@dataclass(frozen=True, eq=False)
-class Likeness:
-    """How members `left` compare with members `right`."""
-
-    left: Points
-    right: Points
-
-    @cached_property
-    def line(self) -> np.ndarray:
-        return self.left.costs @ self.right.costs.T
-
-    @cached_property
-    def count(self) -> np.ndarray:
-        return squared(self.left.counts, self.right.counts)
-
-    def unlike(self, weights: np.ndarray) -> np.ndarray:
-        """(n, m): how unlike members are in their options, each hole by its weight."""
-        scale = np.sqrt(weights[self.left.hole_of])
-        return squared(self.left.options * scale, self.right.options * scale)
-
-    def far(self, weights: np.ndarray) -> np.ndarray:
-        """(n, m): how far apart their costs are, each by its weight."""
-        scale = np.sqrt(weights)
-        return squared(self.left.costs * scale, self.right.costs * scale)
-
-    def unlike_by_hole(self, slope: np.ndarray) -> np.ndarray:
-        """(holes,): the sum over all pairs of how unlike they are in each hole, times `slope` (n, m)."""
-        each = _sums(self.left.options, self.right.options, slope)
-        return np.bincount(self.left.hole_of, each, minlength=int(self.left.hole_of.max(initial=-1)) + 1)
-
-    def far_by_cost(self, slope: np.ndarray) -> np.ndarray:
-        """(costs,): the same of the costs."""
-        return _sums(self.left.costs, self.right.costs, slope)
-
-
-def _sums(a: np.ndarray, b: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """For each coordinate, the squared differences of all pairs times `slope`, summed."""
-    return slope.sum(1) @ a**2 + slope.sum(0) @ b**2 - 2 * (a * (slope @ b)).sum(0)
+    @property
+    def start(self) -> np.ndarray:
+        """Where the search begins: at the mean, places a little apart, as no slope leads away from where all are one."""
+        apart = 0.1 * np.cos(1.0 + np.arange(self.names.count("place")) * 2.4)
+        found = self.mean.copy()
+        found[[name == "place" for name in self.names]] += apart
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,19 +71,19 @@ class GaussianProcess:
     prior: Prior = field(init=False)
 
     def __post_init__(self) -> None:
-        prior = Prior.of(self.data.members.shape[1], self.data.costs.shape[1], self.rungs)
+        prior = Prior.of(self.data.members.shape[1], self.data.costs.shape[1], self.rungs, self._placed * PLANE)
         object.__setattr__(self, "prior", prior)
         if self.theta is None:
             object.__setattr__(self, "theta", prior.mean)
 
     def fitted(self, iterations: int = 100) -> "GaussianProcess":
         """With the hyperparameters that make the readings most probable under the prior."""
-        found = minimize(self._loss, self.prior.mean, jac=True, method="L-BFGS-B", options={"maxiter": iterations})
+        found = minimize(self._loss, self.prior.start, jac=True, method="L-BFGS-B", options={"maxiter": iterations})
         return replace(self, theta=found.x)
 
     def predict(self, members: np.ndarray, costs: np.ndarray, rungs: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         """Mean (n, k) and covariance (n, k, k) of each member's readings at `rungs`, without noise."""
-        likeness = Likeness(Points.of(self.encoding, members, costs), self._points)
+        likeness = Likeness(self._points_of(self.theta, members, costs), self._points)
         g, d = self._kernels(self.theta, likeness)
         mean, solved = [], []
         for rung in rungs:
@@ -145,16 +101,17 @@ class GaussianProcess:
         return float(np.exp(self.theta[-1 - self.rungs + rung - 1]))
 
     @cached_property
-    def _likeness(self) -> Likeness:
-        return Likeness(self._points, self._points)
-
-    @cached_property
     def _points(self) -> Points:
-        return Points.of(self.encoding, self.data.members, self.data.costs)
+        return self._points_of(self.theta, self.data.members, self.data.costs)
+
+    def _points_of(self, theta: np.ndarray, members: np.ndarray, costs: np.ndarray) -> Points:
+        first = self._first + 2 * len(PARTS)
+        places = theta[first : first + self._placed * PLANE].reshape(self._placed, PLANE)
+        return Points.of(self.encoding, members, costs, places)
 
     @cached_property
     def _root(self) -> np.ndarray:
-        return cholesky(self._covariance(self.theta), lower=True)
+        return cholesky(self._covariance(), lower=True)
 
     @cached_property
     def _weights(self) -> np.ndarray:
@@ -171,6 +128,11 @@ class GaussianProcess:
     def _variances(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         found = np.exp(theta[self._first : self._first + 2 * len(PARTS)])
         return found[: len(PARTS)], found[len(PARTS) :]
+
+    @property
+    def _placed(self) -> int:
+        """How many options have places; a closed hole has one too."""
+        return sum(count + 1 for _, count in self.encoding.groups)
 
     @property
     def _first(self) -> int:
@@ -213,9 +175,10 @@ class GaussianProcess:
     def _noises(self, theta: np.ndarray) -> np.ndarray:
         return np.exp(theta[-1 - self.rungs : -1])[self.data.rungs - 1]
 
-    def _covariance(self, theta: np.ndarray) -> np.ndarray:
-        rungs = self.data.rungs
-        return self._joined(self._kernels(theta, self._likeness), self._shares(rungs, rungs, theta[-1]), theta)
+    def _covariance(self) -> np.ndarray:
+        rungs, theta = self.data.rungs, self.theta
+        likeness = Likeness(self._points, self._points)
+        return self._joined(self._kernels(theta, likeness), self._shares(rungs, rungs, theta[-1]), theta)
 
     def _joined(self, kernels: tuple[np.ndarray, ...], shares: tuple[np.ndarray, ...], theta: np.ndarray) -> np.ndarray:
         found = kernels[0] * shares[0] + kernels[1] * shares[1]
@@ -224,7 +187,8 @@ class GaussianProcess:
 
     def _loss(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """-log(probability of the readings x prior), and its gradient."""
-        likeness, rungs, rho = self._likeness, self.data.rungs, theta[-1]
+        points, rungs, rho = self._points_of(theta, self.data.members, self.data.costs), self.data.rungs, theta[-1]
+        likeness = Likeness(points, points)
         pieces, (of_g, of_d) = self._pieces(theta, likeness), self._shares(rungs, rungs, rho)
         g, d = self._summed(theta, pieces)
         off = (theta - self.prior.mean) / self.prior.deviation
@@ -239,7 +203,9 @@ class GaussianProcess:
         v_g, v_d = self._variances(theta)
         each = [by_g * a + by_d * b for a, b in zip(v_g, v_d, strict=True)]
         scales = np.exp(theta[: self._first])
-        holes = -likeness.unlike_by_hole(each[0] * pieces[0])
+        by_holes = -each[0] * pieces[0]
+        holes = likeness.unlike_by_hole(by_holes)
+        places = points.by_place(likeness.unlike_by_option(scales, by_holes), self._placed)
         costs = -likeness.far_by_cost(each[1] * pieces[1])
         count = -(each[3] * pieces[3] * likeness.count).sum()
         lengths = np.concatenate([holes, costs, [count]]) * scales
@@ -248,7 +214,7 @@ class GaussianProcess:
         noises = [diagonal[rungs == rung].sum() for rung in range(1, self.rungs + 1)]
         slope_g, slope_d = self._slopes(rungs, rungs, rho)
         by_rho = (slope * (g * slope_g + d * slope_d)).sum()
-        gradient = np.concatenate([lengths, amounts, noises, [by_rho]])
+        gradient = np.concatenate([lengths, amounts, places.reshape(-1), noises, [by_rho]])
         return float(loss), gradient + off / self.prior.deviation
 
 
@@ -256,11 +222,6 @@ def _inverse(root: np.ndarray) -> np.ndarray:
     """Of the matrix whose lower Cholesky factor is `root`."""
     lower = np.tril(lapack.dpotri(root, lower=1)[0])
     return lower + np.tril(lower, -1).T
-
-
-def squared(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """(n, m): the squared distances of rows."""
-    return np.maximum((left**2).sum(1)[:, None] + (right**2).sum(1)[None] - 2 * left @ right.T, 0)
 
 
 def _rungs(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

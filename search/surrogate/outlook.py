@@ -1,8 +1,7 @@
 """What training promises, member by member: the gain in hypervolume to be expected, and its rate over the epochs it takes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
 import numpy as np
 from scipy.stats import norm
@@ -20,11 +19,12 @@ SHOWN = norm.ppf((np.arange(8) + 0.5) / 8)  # and of what a short one may show
 WORST = 0.1  # the reference is what so many random members are believed to be worse than in what training tells,
 DEAREST = 0.05  # and so many in what is known before
 HOPE = 1.0  # standard deviations by which a member may be cheaper than it looks, until it is measured
-NEWEST = 300  # trials that are thought of again: older ones have been passed over as often, and the front has only grown since
+THOUGHT = 300  # trials that are thought of again; by the fronts of their rungs, and the newest
 WEIGHED = 1000  # measured members from which the costs of others are guessed
 LUCK = 2.5  # standard deviations above what is believed
 HOPEFUL = 256  # members whose gain is worked out
 SHORTLIST = 64  # members whose short training is thought through
+KEPT = 0.5  # part of the best promise that sets the price: the best of many is the most overrated
 LEAST = 2  # readings of the last rung to believe anything of it
 
 
@@ -50,7 +50,7 @@ class Plan:
 @dataclass(frozen=True, eq=False)
 class Rated:
     """Members with the `gains` their full training promises and the `rates` of their next step: gain for an epoch. `whole`: that
-    step is the way to the last rung; `price`: the best rate of those."""
+    step is the way to the last rung; `price`: what an epoch will buy, by the best of those."""
 
     gains: np.ndarray
     rates: np.ndarray
@@ -143,7 +143,8 @@ class Outlook:
     def leaders(self) -> list[Known]:
         """The front as trained, and that of all begun as believed."""
         last = len(self.plan.rungs)
-        begun = newest((known for known in reversed(self.facts.trials.values()) if known.readings), NEWEST)
+        rungs = range(1, last + 1)
+        begun = list({known.row: known for rung in rungs for known in self.facts.foremost(rung, THOUGHT // last)}.values())
         members, readings = self.facts.members([k.row for k in begun]), measured(self.facts, self.costs, begun)
         mean, _ = self.uncertain.process.predict(members, self.costs.standardised(readings), (last,))
         points = np.column_stack([-mean[:, 0], _signed(self.free, self.costs.names, readings)])
@@ -172,7 +173,7 @@ class Outlook:
             rates[at] = (
                 view.gains / plan.epochs(rung, last) * whole[at]
             )  # of one not begun a short training tells more for its epochs
-        own = float(rates.max()) if len(rates) else 0.0
+        own = KEPT * float(rates.max()) if len(rates) else 0.0
         price = own if price is None else max(price, 0.0)
         for rung, view in views.items():
             if rung + 1 < last:
@@ -227,11 +228,6 @@ class _View:
         left = np.sqrt(np.maximum(cov[:, -1, -1] - cov[:, 0, -1] ** 2 / reading, 1e-9))
         gains = self.outlook.gain(moves, np.broadcast_to(left[:, None], moves.shape), self.known[chosen])
         return np.maximum(gains - rest, 0).mean(1)
-
-
-def newest(backwards: Iterable[Known], most: int) -> list[Known]:
-    """The first `most` of trials that come newest first, in the order in which they began."""
-    return list(islice(backwards, most))[::-1]
 
 
 def _costs(facts: Facts, names: Sequence[str]) -> Costs:

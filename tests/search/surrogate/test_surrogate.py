@@ -10,9 +10,10 @@ from toy import ATTENTION, TOY_MIXER
 
 from registry import Option
 from search.pareto import hypervolume
-from search.surrogate.features import ABSENT, encoding
-from search.surrogate.gaussian_process import Data, GaussianProcess, squared
+from search.surrogate.features import ABSENT, Encoding, encoding
+from search.surrogate.gaussian_process import Data, GaussianProcess
 from search.surrogate.improvement import Staircase
+from search.surrogate.likeness import squared
 from search.surrogate.warp import Warp
 from space import NETWORKS, Arch, Space, SpaceConf
 
@@ -75,14 +76,13 @@ def test_the_same_question_in_several_places_is_counted(space):
     assert np.allclose(code.counts(rows)[:, :3].sum(1), 2)  # four depths, over the root of four
 
 
-class Plain:
-    """An encoding of two holes of four words."""
+class Plain(Encoding):
+    """Of two holes that put the same question, with four words to answer it."""
 
-    def counts(self, members):
-        return (members == 1).sum(1, keepdims=True) / 2**0.5
+    _sizes = (4, 4)
 
-    def coordinates(self, members):
-        return np.concatenate([members == n for n in range(4)], 1) / 2**0.5, np.array([0, 1] * 4)
+    def __init__(self):
+        super().__init__(None, np.zeros(2, int), (((0, 1), 4),))
 
 
 def process(count=24, rungs=3):
@@ -107,6 +107,18 @@ def test_a_fit_makes_the_readings_more_probable():
     assert len(fitted.prior.names) == len(fitted.theta)
 
 
+def test_options_that_do_alike_come_to_lie_together_and_what_one_hole_tells_counts_in_the_other():
+    members = np.array([[a, b] for a in range(4) for b in range(3)])  # the second hole was never answered by 3
+    values = (members[:, 0] >= 2) * 2.0 - 1 + ((members[:, 1] >= 2) * 2.0 - 1)
+    made = GaussianProcess(Plain(), Data(members, np.zeros((12, 0)), np.ones(12, int), values), 1).fitted()
+    places = made.theta[[name == "place" for name in made.prior.names]].reshape(-1, 2)[:4]
+    apart = np.linalg.norm(places[:, None] - places[None], axis=2)
+    assert max(apart[0, 1], apart[2, 3]) < 0.5 * apart[:2, 2:].min()
+    mean, _ = made.predict(np.array([[0, 3], [3, 3]]), np.zeros((2, 0)), (1,))
+    assert mean[0, 0] == pytest.approx(0, abs=0.5)  # as [0, 2], of which it was never told
+    assert mean[1, 0] > 1
+
+
 def test_predictions_are_those_of_the_joint_normal_distribution():
     made = process(count=10)
     new = RNG.integers(0, 4, (1, 2)), RNG.normal(size=(1, 1))
@@ -115,7 +127,7 @@ def test_predictions_are_those_of_the_joint_normal_distribution():
     members, costs = np.concatenate([old.members, *[new[0]] * 2]), np.concatenate([old.costs, *[new[1]] * 2])
     rungs = np.concatenate([old.rungs, [1, 3]])
     joint = GaussianProcess(Plain(), Data(members, costs, rungs, np.zeros(12)), 3)
-    whole = joint._covariance(joint.theta) - np.diag(np.append(np.zeros(10), joint._noises(joint.theta)[10:] + 1e-6))
+    whole = joint._covariance() - np.diag(np.append(np.zeros(10), joint._noises(joint.theta)[10:] + 1e-6))
     known = np.linalg.inv(whole[:10, :10])
     assert np.allclose(mean[0], whole[10:, :10] @ known @ old.values)
     assert np.allclose(covariance[0], whole[10:, 10:] - whole[10:, :10] @ known @ whole[:10, 10:])
