@@ -19,9 +19,13 @@ from evaluators.api import Measurements
 from evaluators.formats.agreement import Disagrees, agreed, arrays, eager, probe, settled
 from evaluators.latency._clock import clock_state
 from evaluators.turns import DeviceTurns
+from space import Arch
 
 Forward = Callable[[], object]
 """One forward pass of a prepared network on a fixed input; returns the network's output."""
+
+Stopwatch = Callable[[int], float]
+"""Seconds that so many forwards take together."""
 
 BLOCK_S = 0.02
 """A reading lasts at least this long: the forward is repeated within it, until the clock and a synchronisation do not matter."""
@@ -45,6 +49,11 @@ def figure_name(backend: str, key: str) -> str:
     """What a measurement is called that was taken on a further backend: latency_torch_ms, baseline_torch_spread."""
     first = "latency" if "latency" in key else "baseline"
     return key.replace(first, f"{first}_{backend}", 1) if backend else key
+
+
+def sized(input_size: Sequence[int]) -> str:
+    """An input's size as records have it."""
+    return "x".join(str(side) for side in input_size)
 
 
 def stable(taken: Sequence[float]) -> bool:
@@ -129,6 +138,7 @@ class Paired:
     that a measurement may take, warm-up included; min_pairs are taken whatever it says. disturbed: where the baseline's own
     readings spread by more than this share something else was running: the measurement is repeated once, where half of max_s is
     left for it, and marked if that is no better. also: further backends to measure on, by the names that their figures bear.
+    resource: the custom resource of the Ray nodes that measure, all backends there; empty: each trial measures where it trains.
     """
 
     figures: ClassVar[tuple[str, ...]] = ("latency_ms", "latency_low_ms", "latency_high_ms", "latency_ratio")
@@ -149,6 +159,7 @@ class Paired:
     max_s: float = 20.0
     disturbed: float = 0.1
     also: dict[str, Any] = field(default_factory=dict)
+    resource: str = ""
 
     def __post_init__(self) -> None:
         lowest = {"batch_size": 1, "warmup": 1, "warmup_s": 0, "min_pairs": 2, "max_pairs": self.min_pairs, "width": 0, "max_s": 0}
@@ -156,6 +167,8 @@ class Paired:
             if getattr(self, name) < least:
                 raise ValueError(f"latency.{name} is {getattr(self, name)}; it has to be {least} or more")
         for name, other in self.also.items():
+            if isinstance(other, Paired) and other.resource not in ("", self.resource):
+                raise ValueError(f"latency.also.{name}.resource: {other.resource} given; allowed: latency.resource, for all")
             if not isinstance(other, Paired) or other.also or not name.isidentifier():
                 allowed = "a latency backend under a name of letters, digits and _, with no further ones in it"
                 raise ValueError(f"latency.also.{name}: given {other}; allowed: {allowed}, as latency=[torch,{name}] makes it")
@@ -178,16 +191,32 @@ class Paired:
         """What else the figure depends on: device, precision, threads ... Stored with it."""
         raise NotImplementedError
 
+    def key(self, input_size: Sequence[int]) -> Measurements:
+        """Figures compare where all of this is equal."""
+        return {"latency_batch_size": self.batch_size, "latency_input_size": sized(input_size), **self.facts()}
+
     def check_here(self) -> None:
         """ValueError where this machine lacks what the backend needs: packages, a device."""
+
+    def check_for(self, baseline: Arch, input_size: Sequence[int], classes: int) -> None:
+        """ValueError where the backend cannot serve these networks."""
+
+    def foretold(self, arch: Arch) -> Measurements | None:
+        """What is known of an arch without measuring it; None: it is measured."""
+        return None
 
     def image(self, input_size: Sequence[int]) -> torch.Tensor:
         """The input, fp32 on the CPU."""
         return probe(input_size, self.batch_size)
 
-    def clock(self) -> Callable[[], float]:
-        """Seconds; a backend on an accelerator waits here until the device is idle."""
-        return timeit.default_timer
+    def clock(self) -> float:
+        """Now, in seconds."""
+        return timeit.default_timer()
+
+    def stopwatch(self, forward: Forward) -> Stopwatch:
+        """Seconds that so many forwards take, one after the other, the garbage collector off. A backend whose forwards return
+        before they are done waits for each."""
+        return timeit.Timer(forward, timer=self.clock).timeit
 
     def conditions(self) -> AbstractContextManager[object]:
         """Held while forwards run: threads, inference mode."""
@@ -221,10 +250,8 @@ class Paired:
             with timing():
                 pairs, repeats = self.undisturbed(ready.forward, other.forward)
                 state = clock_state(getattr(self, "resolved_device", ""))
-            size = "x".join(str(side) for side in input_size)
-            key = {"latency_batch_size": self.batch_size, "latency_input_size": size}
             told = {**pairs.measurements(self.disturbed), "latency_repeats": repeats, **ready.measurements()}
-            return {**told, **state, **key, **self.facts()}
+            return {**told, **state, **self.key(input_size)}
 
     def undisturbed(self, candidate: Forward, baseline: Forward) -> tuple[Pairs, int]:
         """Readings, and how often they were repeated: once where the baseline's own were unsteady, the steadier ones then count.
@@ -238,22 +265,20 @@ class Paired:
 
     def readings(self, candidate: Forward, baseline: Forward, max_s: float) -> Pairs:
         """Warm both up, then read them in turns until the interval is narrow enough, or time or pairs run out."""
-        clock = self.clock()
-        start = clock()
-        forwards = candidate, baseline
-        timers = [timeit.Timer(forward, timer=clock) for forward in forwards]  # switches the garbage collector off while it reads
-        numbers = [self._warm_up(timer) for timer in timers]
+        start = self.clock()
+        watches = self.stopwatch(candidate), self.stopwatch(baseline)
+        numbers = [self._warm_up(watch) for watch in watches]
         taken: tuple[list[float], list[float]] = ([], [])
-        while not self._enough(taken, clock() - start, max_s):
+        while not self._enough(taken, self.clock() - start, max_s):
             for side in (0, 1) if len(taken[0]) % 2 == 0 else (1, 0):
-                taken[side].append(timers[side].timeit(numbers[side]) / numbers[side])
+                taken[side].append(watches[side](numbers[side]) / numbers[side])
         return Pairs(candidate=tuple(taken[0]), baseline=tuple(taken[1]))
 
-    def _warm_up(self, timer: timeit.Timer) -> int:
+    def _warm_up(self, watch: Stopwatch) -> int:
         """Run unrecorded; returns how many forwards a reading has to hold to last BLOCK_S."""
         taken: list[float] = []
         while len(taken) < self.warmup or sum(taken) < (1 if stable(taken) else 3) * self.warmup_s:
-            taken.append(timer.timeit(1))
+            taken.append(watch(1))
         return max(1, round(BLOCK_S / max(taken[-1], 1e-9)))
 
     def _enough(self, taken: tuple[list[float], list[float]], elapsed: float, max_s: float) -> bool:

@@ -1,9 +1,10 @@
 """Latency of the network as PyTorch runs it, eagerly."""
 
 import copy
+import gc
 import timeit
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ from torch.utils import benchmark
 
 from evaluators.latency import BACKENDS
 from evaluators.latency._deployed import Deployed
-from evaluators.latency._paired import Forward
+from evaluators.latency._paired import Forward, Stopwatch
 
 
 @BACKENDS.register("torch")
@@ -34,15 +35,52 @@ class Torch(Deployed):
         image = self.image(input_size).to(device=device, dtype=dtype).to(memory_format=layout)
         return lambda: network(image)
 
-    def clock(self) -> Callable[[], float]:
-        """torch's benchmark timer, which waits for the device first; on a CPU the plain clock (it would wake an idle GPU)."""
-        return timeit.default_timer if self.resolved_device == "cpu" else benchmark.timer
+    def stopwatch(self, forward: Forward) -> Stopwatch:
+        if self.on_cuda:
+            return Events(forward)
+        if torch.device(self.resolved_device).type == "cpu":
+            return super().stopwatch(forward)
+        return timeit.Timer(forward, timer=benchmark.timer).timeit  # waits for the accelerator
 
-    def conditions(self) -> AbstractContextManager[object]:
-        return _conditions(self.resolved_threads)
+    @contextmanager
+    def conditions(self) -> Iterator[None]:
+        here = torch.cuda.device(self.resolved_device) if self.on_cuda else nullcontext()  # events and graphs belong to one GPU
+        threads, chosen = (
+            benchmark.set_torch_threads(self.resolved_threads),
+            torch.backends.cudnn.flags(enabled=True, benchmark=True),
+        )
+        with here, threads, chosen, torch.inference_mode():
+            yield
+
+    @property
+    def on_cuda(self) -> bool:
+        return torch.device(self.resolved_device).type == "cuda"
 
 
-@contextmanager
-def _conditions(threads: int) -> Iterator[None]:
-    with benchmark.set_torch_threads(threads), torch.backends.cudnn.flags(enabled=True, benchmark=True), torch.inference_mode():
-        yield
+class Events:
+    """A stopwatch by the GPU's own clock: an event before each forward and one after it, waited for before the next one starts.
+
+    So a forward is what one image waits for: from an idle GPU to the last kernel's end, launching included where the CPU is the
+    slower of the two. Forwards queued behind one another would hide that, and show throughput.
+    """
+
+    def __init__(self, forward: Forward):
+        self.forward = forward
+        self.start, self.end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+
+    def __call__(self, number: int) -> float:
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            return sum(self._once() for _ in range(number))
+        finally:
+            if collecting:
+                gc.enable()
+
+    def _once(self) -> float:
+        torch.cuda.synchronize()
+        self.start.record()
+        self.forward()
+        self.end.record()
+        self.end.synchronize()
+        return self.start.elapsed_time(self.end) / 1e3

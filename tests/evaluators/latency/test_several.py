@@ -34,7 +34,7 @@ class Scripted(Paired):
         return {"latency_device": "fake"}
 
     def clock(self):
-        return lambda: self.now[0]
+        return self.now[0]
 
 
 def scripted(costs=(2.0,), baseline=(1.0,), **options):
