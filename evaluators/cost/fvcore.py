@@ -8,30 +8,80 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from evaluators.cost import COUNTERS
+from evaluators.cost._pass import Tally, products
+from evaluators.cost.core import OPERATORS
+
+aten = torch.ops.aten
 
 
-@COUNTERS.register("macs_fvcore_g")
-def macs_fvcore_g(model: nn.Module, image: torch.Tensor) -> float | None:
-    """1e9 'flops' (multiply-adds) of fvcore: convolutions, linear layers and attention, and beside them 5 an element of layer
-    norm, 2 of batch norm, 4 of bilinear upsampling, 1 of adaptive pooling's input.
+def _norm(x: torch.Tensor, weight: torch.Tensor | None) -> int:
+    return x.numel() * (5 if weight is not None else 4)
 
-    fvcore has no rule for fused attention and none for deformable convolution; it is given one each: the two products, and the
-    convolution alone. It traces a real forward pass, on the CPU and with zeros for weights, because torch's tracer cannot follow
-    meta tensors. A network that it cannot trace reads None.
-    """
+
+def _layer_norm(x: torch.Tensor, shape: Any, weight: torch.Tensor | None = None, *args: Any, **options: Any) -> int:
+    return _norm(x, weight)
+
+
+def _group_norm(x: torch.Tensor, groups: int, weight: torch.Tensor | None = None, *args: Any, **options: Any) -> int:
+    return _norm(x, weight)
+
+
+def _batch_norm(x: torch.Tensor, mean: Any, variance: Any, weight: torch.Tensor | None = None, *args: Any, **options: Any) -> int:
+    return x.numel() * (2 if weight is not None else 1)
+
+
+def _instance_norm(x: torch.Tensor, mean: Any = None, variance: Any = None, weight: Any = None, *args: Any, **options: Any) -> int:
+    return _norm(x, weight)
+
+
+def _read(x: torch.Tensor, *args: Any, **options: Any) -> int:
+    return x.numel()
+
+
+def _written(factor: int) -> Any:
+    return lambda args, result: factor * result.numel()
+
+
+FUNCTIONS = {
+    F.scaled_dot_product_attention: products,
+    F.layer_norm: _layer_norm,
+    F.group_norm: _group_norm,
+    F.batch_norm: _batch_norm,
+    F.instance_norm: _instance_norm,
+    F.adaptive_avg_pool2d: _read,
+}
+WRITTEN = {
+    aten.upsample_nearest2d.default: _written(1),
+    aten.upsample_bilinear2d.default: _written(4),
+    aten.grid_sampler_2d.default: _written(4),
+}
+
+macs_fvcore_g = COUNTERS.register("macs_fvcore_g")(Tally(1e9, functions=FUNCTIONS, operators=OPERATORS | WRITTEN))
+"""1e9 'flops' (multiply-adds) of fvcore: convolutions, linear layers and attention, and beside them 5 an element of layer and group
+norm, 2 of batch norm, 4 of bilinear upsampling, 1 of adaptive pooling's input.
+
+fvcore itself traces a real forward pass with real weights on the CPU, which takes seconds. These are its rules applied to the
+pass that all counters share; the tests hold them to what `fvcore_itself` reads. fvcore has no rule for fused attention and none
+for deformable convolution: it is given one each, the two products, and the convolution alone."""
+
+
+def fvcore_itself(model: nn.Module, image: torch.Tensor) -> float | None:
+    """The library's own reading, in 1e9, with zeros for weights; None, and a warning, of a network that it cannot trace."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer's own: deprecation, and shapes that it reads as constants
         try:
-            return _count(model, image) / 1e9
+            with torch.no_grad():
+                return _traced(model, image) / 1e9
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-    warnings.warn(f"macs_fvcore_g: fvcore cannot count {type(model).__name__}: {reason}", stacklevel=2)
+    warnings.warn(f"fvcore cannot count {type(model).__name__}: {reason}", stacklevel=2)
     return None
 
 
-def _count(model: nn.Module, image: torch.Tensor) -> float:
+def _traced(model: nn.Module, image: torch.Tensor) -> float:
     from fvcore.nn import FlopCountAnalysis  # here, where warnings are off: importing it compiles with a deprecated function
 
     model = copy.deepcopy(model).to_empty(device="cpu")

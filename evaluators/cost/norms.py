@@ -3,20 +3,10 @@
 from typing import Any
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from evaluators.cost import COUNTERS
-from evaluators.cost._functions import Functions
-
-
-@COUNTERS.register("norm_elements_m")
-def norm_elements_m(model: nn.Module, image: torch.Tensor) -> float:
-    """1e6 elements of the maps that layer, batch, group, instance and RMS norms read. Tools charge between 0 and 5 operations for
-    each, by the norm's kind and how it is written; here each is one, whatever the kind."""
-    with Functions(dict.fromkeys(NORMS, _elements)) as functions:
-        model(image)
-    return functions.total / 1e6
+from evaluators.cost._pass import Tally
 
 
 def _elements(x: torch.Tensor, *args: Any, **options: Any) -> int:
@@ -24,3 +14,7 @@ def _elements(x: torch.Tensor, *args: Any, **options: Any) -> int:
 
 
 NORMS = (F.layer_norm, F.batch_norm, F.group_norm, F.instance_norm, F.rms_norm)
+
+norm_elements_m = COUNTERS.register("norm_elements_m")(Tally(1e6, functions=dict.fromkeys(NORMS, _elements)))
+"""1e6 elements of the maps that layer, batch, group, instance and RMS norms read. Tools charge between 0 and 5 operations for
+each, by the norm's kind and how it is written; here each is one, whatever the kind."""

@@ -4,20 +4,10 @@ from math import prod
 from typing import Any
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from evaluators.cost import COUNTERS
-from evaluators.cost._functions import Functions
-
-
-@COUNTERS.register("pool_adds_g")
-def pool_adds_g(model: nn.Module, image: torch.Tensor) -> float:
-    """1e9 additions of average poolings: k * k for each output element, padding not told apart; of adaptive ones one for each input
-    element. Counters of multiply-adds do not see the size of a pooling."""
-    with Functions({F.avg_pool2d: _pool, F.adaptive_avg_pool2d: _adaptive_pool}) as functions:
-        model(image)
-    return functions.total / 1e9
+from evaluators.cost._pass import Tally
 
 
 def _pool(
@@ -32,3 +22,8 @@ def _adaptive_pool(x: torch.Tensor, *args: Any, **options: Any) -> int:
 
 def _pair(size: int | tuple[int, ...]) -> tuple[int, ...]:
     return (size, size) if isinstance(size, int) else tuple(size)
+
+
+pool_adds_g = COUNTERS.register("pool_adds_g")(Tally(1e9, functions={F.avg_pool2d: _pool, F.adaptive_avg_pool2d: _adaptive_pool}))
+"""1e9 additions of average poolings: k * k for each output element, padding not told apart; of adaptive ones one for each input
+element. Counters of multiply-adds do not see the size of a pooling."""

@@ -1,19 +1,23 @@
-"""The counters, the published readings, and the cache."""
+"""The counters and the published readings."""
 
-import json
-from concurrent.futures import ThreadPoolExecutor
+import runpy
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
 
-import evaluators.cost as cost
 from blocks.mixer import MIXER
 from blocks.norm import NORM
-from evaluators.cost import COUNTERS, measure_cost
-from evaluators.cost.cache import CostCache
+from evaluators.cost import COUNTERS, measure_cost, on_meta
+from evaluators.cost._pass import _Operators
+from evaluators.cost.explained import ABOUT
+from evaluators.cost.fvcore import fvcore_itself
+from evaluators.cost.ptflops import ptflops_itself
 from registry import Option
 from space import Arch
 
@@ -192,74 +196,98 @@ class Untraceable(nn.Module):
         return self.linear(image.flatten(2).mean(2))
 
 
-def test_a_library_that_fails_reads_none_and_says_so():
+def test_a_library_that_fails_reads_none_and_says_so_where_its_rules_read_on():
     with torch.device("meta"):
         model, image = Untraceable().eval(), torch.empty(1, 3, 8, 8)
     with pytest.warns(UserWarning, match=r"fvcore cannot count Untraceable: RuntimeError: no kernel"):
-        assert COUNTERS["macs_fvcore_g"](model, image) is None
-    assert COUNTERS["macs_g"](model, image) == 6 / 1e9
+        assert fvcore_itself(model, image) is None
+    assert COUNTERS["macs_g"](model, image) == COUNTERS["macs_fvcore_g"](model, image) == 6 / 1e9
 
 
-@pytest.fixture
-def measured(monkeypatch):
-    """The ids that were really measured, by a stand-in that is quick."""
-    ids = []
-
-    def stand_in(arch: Arch, *, input_size: list[int], classes: int) -> dict[str, float | None]:
-        ids.append(arch.id)
-        return {"macs_g": input_size[0] * classes / 7, "macs_fvcore_g": None}
-
-    monkeypatch.setattr(cost, "measure_cost", stand_in)
-    return ids
+NAMED = {
+    "segformer_b0": ((64, 96), 4),
+    "boostformer_b0": ((64, 96), 4),
+    "team_final": ((64, 96), 4),
+    "convformer_s18": ((64, 64), 10),
+    "metaformer_ppff_s12": ((64, 64), 10),
+    "vit_tiny": ((64, 64), 10),
+    "yolox_nano": ((64, 96), 4),
+}
 
 
-def test_a_cost_is_computed_once_and_found_by_other_caches(tmp_path, measured):
-    path, small = tmp_path / "deep" / "costs.jsonl", arch("segformer_b0")
-    first = CostCache(path).measure(small, **SMALL)
-    assert CostCache(path).measure(small, **SMALL) == first == {"macs_g": 64 * 4 / 7, "macs_fvcore_g": None}
-    assert measured == [small.id]
+@pytest.mark.parametrize("name", NAMED)
+def test_libraries_run_by_themselves_say_the_same(name):
+    size, classes = NAMED[name]
+    read = measure_cost(arch(name), input_size=size, classes=classes, names=["macs_fvcore_g", "macs_ptflops_g"])
+    model, image = on_meta(arch(name), input_size=size, classes=classes)
+    assert list(read.values()) == [fvcore_itself(model, image), ptflops_itself(model, image)]
 
 
-def test_input_size_classes_and_arch_are_told_apart(tmp_path, measured):
-    cache, small = CostCache(tmp_path / "costs.jsonl"), arch("segformer_b0")
-    cache.measure(small, **SMALL)
-    cache.measure(small, input_size=[96, 64], classes=4)
-    cache.measure(small, input_size=[64, 96], classes=5)
-    cache.measure(arch("boostformer_b0"), **SMALL)
-    assert len(measured) == 4
+@pytest.mark.parametrize("name", [*NAMED, "pet"])
+def test_quick_shapes_are_torchs_own(name):
+    size, classes = NAMED.get(name, ((256, 256), 1))
+    model, image = on_meta(arch(name), input_size=size, classes=classes)
+    with torch.no_grad():
+        expected = tree_leaves(model(image))
+        with _Operators([]):
+            quick = tree_leaves(model(image))
+        with FlopCounterMode(display=False) as counter:
+            model(image)
+    assert [(t.shape, t.stride(), t.dtype) for t in quick] == [(t.shape, t.stride(), t.dtype) for t in expected]
+    assert COUNTERS["macs_g"](model, image) == counter.get_total_flops() / 2 / 1e9
 
 
-def test_a_torn_line_costs_one_measurement(tmp_path, measured):
-    path = tmp_path / "costs.jsonl"
-    CostCache(path).measure(arch("segformer_b0"), **SMALL)
-    CostCache(path).measure(arch("boostformer_b0"), **SMALL)
-    path.write_bytes(path.read_bytes()[:-9])
-    cache = CostCache(path)
-    for name in ("boostformer_b0", "segformer_b0", "segformer_b2"):
-        cache.measure(arch(name), **SMALL)
-    assert len(measured) == 4
-    again = CostCache(path)
-    for name in ("boostformer_b0", "segformer_b0", "segformer_b2"):
-        again.measure(arch(name), **SMALL)
-    assert len(measured) == 4
+@pytest.mark.parametrize("norm", [nn.LayerNorm(8), nn.GroupNorm(2, 8), nn.BatchNorm2d(8)], ids=lambda norm: type(norm).__name__)
+def test_quick_norms_lay_their_results_out_as_a_processor_does(norm):
+    rows = torch.randn(2, 5, 6, 8)
+    turned = rows.permute(0, 3, 1, 2)
+    image = turned.contiguous().permute(0, 2, 3, 1) if isinstance(norm, nn.LayerNorm) else turned
+    assert not image.is_contiguous()
+    with torch.no_grad(), _Operators([]):
+        quick = norm.eval().to("meta")(image.to("meta"))
+    assert quick.stride() == norm.to_empty(device="cpu")(image).stride()
 
 
-def test_caches_see_each_other_while_they_run(tmp_path, measured):
-    path, names = tmp_path / "costs.jsonl", [f"segformer_b{i}" for i in range(6)]
-    early = CostCache(path)
-    early.measure(arch(names[0]), **SMALL)
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda name: CostCache(path).measure(arch(name), **SMALL), names))
-    assert len([json.loads(line) for line in path.read_text().splitlines()]) == 6
-    early.measure(arch(names[5]), **SMALL)
-    assert len(measured) == 6
+def test_operands_that_do_not_fit_are_refused_by_torch():
+    image = torch.empty(1, 8, 4, 4, device="meta")
+    for broken in (nn.BatchNorm2d(7), nn.GroupNorm(2, 6), nn.LayerNorm(5), nn.Linear(5, 2)):
+        with pytest.raises(RuntimeError):
+            COUNTERS["macs_g"](broken.to("meta").eval(), image)
 
 
-def test_the_fingerprint_follows_the_code(tmp_path, monkeypatch):
-    (tmp_path / "extra_block.py").write_text("SIZE = 3\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    prints = [CostCache(tmp_path / "c", plugins=plugins).fingerprint for plugins in ([], ["extra_block"])]
-    (tmp_path / "extra_block.py").write_text("SIZE = 5\n")
-    prints.append(CostCache(tmp_path / "c", plugins=["extra_block"]).fingerprint)
-    assert len(set(prints)) == 3
-    assert prints[0] == CostCache(tmp_path / "d").fingerprint
+@pytest.mark.parametrize("name", ["segformer_b0", "metaformer_ppff_s12", "yolox_nano"])
+def test_layers_and_mixing_are_all_multiply_adds(name):
+    size, classes = NAMED[name]
+    read = measure_cost(arch(name), input_size=size, classes=classes, names=["macs_g", "layer_macs_g", "mixing_macs_g"])
+    assert read["macs_g"] == pytest.approx(read["layer_macs_g"] + read["mixing_macs_g"], rel=1e-12)
+    assert (read["mixing_macs_g"] > 0) == (name != "yolox_nano")
+
+
+def test_bytes_moved_by_hand():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(4, 5)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.linear(x.view(10, 4))  # reads 40, writes 50; 20 weights and 5 biases
+            return F.scaled_dot_product_attention(*(y.view(1, 1, 10, 5),) * 3)  # reads 150, writes 50
+
+    model = Two()
+    assert counted("weight_traffic_mb", model, 1, 1, 10, 4) == 4 * 25 / 1e6
+    assert counted("activation_traffic_mb", model, 1, 1, 10, 4) == 4 * (40 + 50 + 150 + 50) / 1e6
+
+
+def test_a_plain_function_is_a_counter_too(monkeypatch):
+    monkeypatch.setitem(COUNTERS._entries, "layers", lambda model, image: float(len(list(model.modules()))))
+    read = measure_cost(arch("segformer_b0"), names=["layers", "params_m"], **SMALL)
+    assert read["layers"] > 100
+    assert read["params_m"] == pytest.approx(3.7, abs=0.2)
+
+
+def test_the_table_has_every_counter(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["cost", "+space=segformer_b0", "--arch", "segformer_b0", "space.input_size=[64,64]"])
+    runpy.run_module("evaluators.cost", run_name="__main__", alter_sys=True)
+    printed = capsys.readouterr().out
+    assert all(f" {name} " in printed for name in COUNTERS)
+    assert set(ABOUT) == set(COUNTERS)
