@@ -1,12 +1,13 @@
 """One trial, from an arch to its measurements: cost, then latency, then training, each only if what came before allows it."""
 
+import collections
 import functools
 import gc
 import json
 import os
 import traceback
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ from evaluators.api import Job, Measurements, Outcome, RungResult
 from evaluators.augmentation import check_recipe
 from evaluators.cost.cache import CostCache
 from evaluators.device import resolved_device
-from evaluators.fit import check_fit
+from evaluators.distill.baseline import adopt, baseline_directory, trained_once
+from evaluators.distill.teacher import teacher as teacher_in
+from evaluators.fit import check_fit, check_teacher
 from evaluators.inherit import LEFT, PARENT, digest, inherit, leave, weights_of
 from evaluators.latency import CannotRun, LatencyBench, check_baseline
 from evaluators.limits import excess
+from evaluators.schedule import BASELINE
 from evaluators.train import TrialFailed, seeded, train
 from evaluators.turns import DeviceTurns
 from registry import import_plugins
@@ -73,13 +77,28 @@ class Evaluation:
         yield Outcome("ok")
 
     def _train(self, job: Job, bench: "Workbench") -> Iterator[RungResult]:
-        """The trained rungs; the first says what the network began with, where that was not chance."""
+        """The trained rungs; the first says what the network began with, where that was not chance, and who taught it."""
+        results, begun = self._training(job, bench, self._teacher(job, bench))
+        for result in results:
+            yield RungResult(result.rung, {**result.measurements, **begun}) if result.rung == 1 else result
+        if self.init == PARENT:
+            leave(job.directory, job.rung, epochs=self.schedule.epochs(job.rung) + begun.get("inherited_epochs", 0))
+
+    def _training(
+        self, job: Job, bench: "Workbench", teacher: nn.Module | None = None
+    ) -> tuple[Iterator[RungResult], Measurements]:
+        """The trained rungs of a job, yet to be run, and what its network begins with: weights, a teacher."""
         source = (job.parent / LEFT if job.parent else None) if self.init == PARENT else Path(self.init) if self.init else None
         with bench.turns.training_step():
             with seeded(job.seed):
                 network = self.trainee(job.arch)
             begun = inherit(network, source) if source else {}
-        for result in train(
+            origin = digest(network) if source else ""
+            if teacher:
+                taught = digest(teacher)
+                origin += f"{taught} {self.schedule.distill}"
+                begun = {**begun, "teacher": f"{self.schedule.teacher} ({taught[:8]})"}
+        results = train(
             network,
             self.task,
             self.data,
@@ -90,11 +109,32 @@ class Evaluation:
             device=bench.device,
             step_turn=bench.turns.training_step,
             made=self._made(job.arch),
-            origin=digest(network) if source else "",
-        ):
-            yield RungResult(result.rung, {**result.measurements, **begun}) if result.rung == 1 else result
-        if self.init == PARENT:
-            leave(job.directory, job.rung, epochs=self.schedule.epochs(job.rung) + begun.get("inherited_epochs", 0))
+            origin=origin,
+            teacher=teacher,
+        )
+        return results, begun
+
+    def _teacher(self, job: Job, bench: "Workbench") -> nn.Module | None:
+        """Who teaches the job's network; None where it learns from the truth alone, as a baseline that teaches the others does."""
+        where = self.schedule.teacher
+        if where == BASELINE:
+            directory = baseline_directory(job.directory, job.seed)
+            lessons = replace(job, arch=self.baseline, rung=len(self.schedule.rungs), directory=directory, parent=None)
+            try:
+                trained_once(directory, lambda: collections.deque(self._training(lessons, bench)[0], maxlen=0))
+            except TrialFailed as failure:
+                raise TrialFailed(failure.kind, f"of the baseline, the teacher: {failure.args[1]}") from None
+            if job.arch == self.baseline:
+                adopt(directory, job.directory)
+                return None
+            where = str(directory)
+        if not where:
+            return None
+        with bench.turns.training_step():
+            return self._loaded_teacher(where)
+
+    def _loaded_teacher(self, where: str) -> nn.Module:
+        return teacher_in(where, classes=self.data.classes, image_size=(self.schedule.image_size, self.schedule.image_size))
 
     def _made(self, arch: Arch) -> dict[str, Any]:
         """What a checkpoint must say of its network so that others can begin with it."""
@@ -125,6 +165,9 @@ class Evaluation:
         check_recipe(self.schedule, self.data)
         baseline = self.trainee(self.baseline)
         check_fit(baseline, self.task, self.schedule)
+        self._check_teacher(baseline)
+        for backend in self.latency.backends.values():
+            backend.check_for(self.baseline, self.input_size, self.data.classes)
         check_baseline(self.latency, self.deployed, self.input_size)
         if self.init in ("", PARENT):
             return "init: candidates begin with the weights of the nearest trained one" if self.init else ""
@@ -135,16 +178,25 @@ class Evaluation:
             raise ValueError(f"init: nothing of {self.init} fits the baseline{advice}: {begun['init']}")
         return f"init: the baseline takes {begun['init']}{advice}"
 
+    def _check_teacher(self, baseline: nn.Module) -> None:
+        """ValueError where the baseline cannot learn from the schedule's teacher, so that none of its space can."""
+        given = self.schedule.teacher
+        if given == BASELINE and self.init == PARENT:
+            raise ValueError("schedule.teacher: baseline given beside init=parent; allowed there: the weights of a trained network")
+        if given:
+            teacher = self.trainee(self.baseline) if given == BASELINE else self._loaded_teacher(given)
+            check_teacher(teacher, baseline, self.task, self.schedule)
+
     def _price(self, job: Job, bench: "Workbench") -> tuple[Measurements, str]:
         """Cost and, within the limits, latency; with what exceeds a limit ('' where nothing does). Found again after a restart."""
         kept = job.directory / "rung0.json"
-        found = readable(kept)
+        found = None if job.again else readable(kept)
         if found is not None:
             return found, self._excess(job.arch, found)
         self._check_member(job.arch)
         with bench.turns.training_step():  # counting keeps a CPU busy too
             measurements = dict(bench.costs.measure(job.arch, input_size=self.input_size, classes=self.data.classes))
-        measurements |= self._timed(job.arch, bench, measurements)
+        measurements |= self._timed(job, bench, measurements)
         whole = kept.with_suffix(".part")
         with whole.open("w") as file:
             json.dump(measurements, file)
@@ -153,15 +205,16 @@ class Evaluation:
         whole.replace(kept)
         return measurements, self._excess(job.arch, measurements)
 
-    def _timed(self, arch: Arch, bench: "Workbench", priced: Measurements) -> Measurements:
+    def _timed(self, job: Job, bench: "Workbench", priced: Measurements) -> Measurements:
         """Latency on every backend, as long as no limit is exceeded. TrialFailed where a backend cannot run the network."""
-        found: dict[str, Any] = {}
+        arch, found = job.arch, dict[str, Any]()
         candidate = functools.cache(functools.partial(self.deployed, arch))
         for name in bench.latency.backends:
             if self._excess(arch, {**priced, **found}):
                 break
             try:
-                found |= bench.latency.measure(name, candidate)
+                told = None if job.again else bench.latency.foretold(name, arch)
+                found |= told or bench.latency.measure(name, candidate)
             except CannotRun as error:
                 raise TrialFailed("unrunnable", str(error)) from error
         return found

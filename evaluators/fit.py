@@ -8,6 +8,7 @@ from torch import nn
 from torchvision import tv_tensors
 
 from evaluators.boxes import Boxes
+from evaluators.distill.teaching import Teaching
 from evaluators.loading import normalised
 from evaluators.optimizer import make_optimizer
 from evaluators.points import Points
@@ -43,6 +44,25 @@ def check_fit(network: nn.Module, task: Task, schedule: Schedule) -> None:
     if schedule.drop_path and not named_by(type(network), {"drop_path": None}):
         name = type(network).__name__
         raise ValueError(f"schedule.drop_path: {schedule.drop_path}, but {name} has no stochastic depth; set it to 0")
+    try_loss(network, task, schedule)
+
+
+def check_teacher(teacher: nn.Module, network: nn.Module, task: Task, schedule: Schedule) -> None:
+    """ValueError where a network cannot learn from this teacher: where the task cannot read what that gives or does not say how it
+    is imitated, or where no maps of the two compare."""
+    if schedule.distill.logits and not hasattr(task, "imitation"):
+        name, weight = type(task).__name__, schedule.distill.logits
+        raise ValueError(
+            f"schedule.distill.logits: {weight}, but the task {name} has no `imitation` to compare outputs by; set it to 0"
+        )
+    try:
+        try_loss(teacher, task, schedule)
+    except ValueError as error:
+        raise ValueError(f"schedule.teacher: {schedule.teacher}: {error}") from None
+    Teaching(teacher, network, task, schedule, seed=0, device=torch.device("cpu"))
+
+
+def try_loss(network: nn.Module, task: Task, schedule: Schedule) -> None:
     if task.target not in BLANK:
         return
     image = torch.zeros(1, 3, schedule.image_size, schedule.image_size, dtype=torch.uint8)

@@ -10,6 +10,10 @@ from registry import nearest
 
 PRECISIONS = ["auto", "fp32", "bf16", "fp16"]
 LR_SCHEDULES = ["poly", "cosine", "constant"]
+KEEPS = ["last", "best"]
+BASELINE = "baseline"
+"""`teacher=baseline`: candidates learn from the space's baseline, trained by the same schedule and seed."""
+
 SIDE = 32
 """Image sides drawn while training are multiples of it: the coarsest stride of the networks that vary them."""
 
@@ -43,9 +47,30 @@ BOUNDS = {
     "shear": (0, 44),
     "translate": (0, 1),
     "drop_path": (0, 1),
+    "validate_every": (0, math.inf),
     "threads": (0, 1024),
     "workers": (0, 1024),
 }
+
+
+@dataclass(frozen=True)
+class Distill:
+    """What the teacher's say weighs in the loss, beside 1 for the task's own; without a teacher it says nothing.
+
+    `logits` weighs the distance from the teacher's output, softened by `temperature` where it is chances, `features` the distance
+    from the maps inside of it. Sources: arXiv 1503.02531, arXiv 1412.6550
+    """
+
+    logits: float = 1.0
+    features: float = 0.0
+    temperature: float = 2.0
+
+    def __post_init__(self):
+        for name in ("logits", "features"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"schedule.distill.{name}: {getattr(self, name)}; expected 0 (off) or more, 1 is usual")
+        if not 0.1 <= self.temperature <= 100:
+            raise ValueError(f"schedule.distill.temperature: {self.temperature}; expected 0.1 to 100 (1 to 4 is usual)")
 
 
 @dataclass(frozen=True)
@@ -100,6 +125,11 @@ class Schedule:
     mixup: float = 0.0  # alpha of Beta(alpha, alpha); with cutmix too, each batch takes one of the two
     cutmix: float = 0.0
 
+    keep: str = "last"  # the weights that a rung is scored by and keeps: of its last epoch, or the best so far by the task's metric
+    validate_every: int = 0  # epochs from one scoring that `best` chooses from to the next; 0: at the rungs alone
+    teacher: str | None = None  # a trained network to learn from: baseline, a trial's directory, weights, or <arch>@<weights>
+    distill: Distill = field(default_factory=Distill)
+
     precision: str = "auto"
     threads: int = 0
     workers: int = 0
@@ -109,6 +139,7 @@ class Schedule:
         self._check_names()
         self._check_ranges()
         self._check_lists()
+        self._check_keeping()
 
     def epochs(self, rung: int) -> int:
         """Epochs trained by the end of a rung; rung 0 trains nothing."""
@@ -127,6 +158,10 @@ class Schedule:
         """How many close the training; a single epoch never does."""
         return min(max(1, round(self.closing * self.rungs[-1])), self.rungs[-1] - 1) if self.closing else 0
 
+    def validates(self, epoch: int) -> bool:
+        """Whether there is a choice of weights to be made after so many epochs."""
+        return self.keep == "best" and (epoch in self.rungs or (self.validate_every > 0 and epoch % self.validate_every == 0))
+
     def thread_count(self) -> int:
         """Threads of a training step on a CPU: `threads`, or all cores that this process may use."""
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -143,6 +178,7 @@ class Schedule:
             ("optimizer", self.optimizer, list_optimizers()),
             ("lr_schedule", self.lr_schedule, LR_SCHEDULES),
             ("precision", self.precision, PRECISIONS),
+            ("keep", self.keep, KEEPS),
         ):
             if given not in known:
                 raise ValueError(f"schedule.{name}: unknown '{given}'; {nearest(given, known)}")
@@ -184,4 +220,18 @@ class Schedule:
         if len(self.jitter_range) != 4 or min(self.jitter_range) < 0 or self.jitter_range[3] > 0.5:
             raise ValueError(
                 f"schedule.jitter_range: {self.jitter_range}; expected [brightness, contrast, saturation, hue], hue at most 0.5"
+            )
+
+    def _check_keeping(self) -> None:
+        if self.validate_every and self.keep != "best":
+            raise ValueError(
+                f"schedule.validate_every: {self.validate_every} beside keep={self.keep}, which chooses nothing between rungs; "
+                "set it to 0, or keep=best"
+            )
+        if self.teacher is not None and not self.teacher.strip():
+            raise ValueError("schedule.teacher: given ''; allowed: null (none), baseline, or where trained weights are")
+        if self.teacher and not (self.distill.logits or self.distill.features):
+            raise ValueError(
+                f"schedule.distill: logits and features are both 0 beside teacher={self.teacher}; nothing of it would be learned. "
+                "Give one of them a weight, or set teacher=null"
             )

@@ -15,12 +15,16 @@ from torch import nn
 from evaluators.api import RungResult
 from evaluators.augmentation import mixed, resized
 from evaluators.average import make_average
-from evaluators.checkpoint import Checkpoints
+from evaluators.best import Best
+from evaluators.checkpoint import Checkpoints, Pace
 from evaluators.data import Data, Samples
-from evaluators.loading import normalised, steps_per_epoch, training_batches, validation_batches
+from evaluators.distill.teaching import Said, Teaching
+from evaluators.isolation import isolated
+from evaluators.loading import normalised, steps_per_epoch, training_batches
 from evaluators.optimizer import make_learning_rate, make_optimizer
 from evaluators.random_state import derived, seeded
 from evaluators.schedule import Schedule
+from evaluators.score import score
 from evaluators.task import Task
 
 __all__ = ["TrialFailed", "seeded", "train"]
@@ -52,14 +56,19 @@ def train(
     step_turn: StepTurn = contextlib.nullcontext,
     made: Mapping[str, Any] | None = None,
     origin: str = "",
+    teacher: nn.Module | None = None,
 ) -> Iterator[RungResult]:
-    """Yield a result for each rung from 1 to `rung`; finished ones found in `directory` are adopted, the others trained.
+    """Yield a result for each rung from 1 to `rung`; finished ones found in `directory` are adopted, the others trained, one that
+    was under way from the last epoch that was saved.
 
-    `network` comes freshly built `with seeded(seed)`; where it begins with trained weights, `origin` identifies them. `made` goes
-    into the checkpoints (see `Checkpoints`). Every piece of work runs inside `with step_turn():`, one optimisation or scoring step
-    at a time. Measurements: the task's metrics (of the moving average where `ema` is on), `train_loss` (mean of the last epoch),
-    `train_s` (time in steps since the trial's beginning), `images_per_s` (of this rung), `score_s`, `train_threads`,
-    `train_precision`. Raises TrialFailed where a loss or a metric is not finite.
+    `network` comes freshly built `with seeded(seed)`. `teacher` is what it learns from beside the truth. `origin` identifies all
+    that is trained already: the weights that the network begins with, the teacher's. `made` goes into the checkpoints (see
+    `Checkpoints`). Every piece of work runs inside `with step_turn():`, one optimisation or scoring step at a time.
+
+    Measurements: the task's metrics (of the moving average where `ema` is on; with keep=best those of the epoch `best_epoch`),
+    `train_loss` (mean of the last epoch, the teacher's part included), `train_s` (time in steps since the trial's beginning),
+    `images_per_s` (of this rung), `score_s` (of the scoring that is told), `train_threads`, `train_precision`. Raises TrialFailed
+    where a loss or a metric is not finite.
     """
     kept = Checkpoints(directory, identity(network, task, data=data, schedule=schedule, seed=seed) + origin, made or {})
     training = None
@@ -67,41 +76,34 @@ def train(
         finished = kept.find(number)
         if finished is None:
             training = training or Training(
-                network, task, data=data, schedule=schedule, seed=seed, device=torch.device(device), step_turn=step_turn
+                network,
+                task,
+                data=data,
+                schedule=schedule,
+                seed=seed,
+                device=torch.device(device),
+                step_turn=step_turn,
+                teacher=teacher,
             )
             with isolated(schedule.thread_count(), training.device):
-                training.continue_from(*kept.latest(number))
-                measurements = training.advance(number)
+                training.continue_from(*kept.latest(number, schedule.epochs))
+                measurements = training.advance(number, kept.save_epoch)
             kept.save(number, measurements, training.state())
         yield RungResult(number, finished.measurements if finished else measurements)
 
 
 def identity(network: nn.Module, task: Task, *, data: Data, schedule: Schedule, seed: int) -> str:
-    """A hash of all that a checkpoint's numbers depend on; threads and workers change the time they take, not what is trained."""
+    """A hash of all that a checkpoint's numbers depend on, but for what was trained before; threads and workers change the time
+    they take, not what is trained."""
     unsaid = dataclasses.asdict(Schedule())  # left out, so that a new field of a later version does not make old numbers foreign
     said = {name: value for name, value in dataclasses.asdict(schedule).items() if value != unsaid[name]}
-    recipe = {name: value for name, value in said.items() if name not in ("threads", "workers")}
+    recipe = {name: value for name, value in said.items() if name not in ("threads", "workers", "teacher", "distill")}
     shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     return hashlib.sha1(repr((repr(network), shapes, task, data, recipe, seed)).encode()).hexdigest()
 
 
-@contextlib.contextmanager
-def isolated(threads: int, device: torch.device) -> Iterator[None]:
-    """Run with so many threads and, on a GPU, deterministic kernels; generators and settings are afterwards as they were."""
-    before, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(threads)
-    if device.type == "cuda":
-        torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        with seeded(0):
-            yield
-    finally:
-        torch.set_num_threads(before)
-        torch.use_deterministic_algorithms(deterministic)
-
-
 class Training:
-    """One trial's network, optimizer and data, at the end of `rung`. Nothing random carries over from one epoch to the next."""
+    """One trial's network, optimizer and data, at the end of an epoch. Nothing random carries over from one to the next."""
 
     def __init__(
         self,
@@ -113,6 +115,7 @@ class Training:
         seed: int,
         device: torch.device,
         step_turn: StepTurn,
+        teacher: nn.Module | None = None,
     ):
         self.task, self.schedule, self.seed, self.device, self.step_turn = task, schedule, seed, device, step_turn
         layout = torch.channels_last if device.type == "cuda" else torch.preserve_format
@@ -123,46 +126,77 @@ class Training:
         self.classes = data.classes
         self.steps = steps_per_epoch(self.samples, schedule)
         self.optimizer = make_optimizer(network, schedule)
+        self.teaching = Teaching(teacher, self.network, task, schedule, seed=seed, device=device) if teacher else None
+        if self.teaching:
+            self.teaching.join(self.optimizer, schedule)
         self.learning_rate = make_learning_rate(self.optimizer, schedule, steps_per_epoch=self.steps)
         self.average = make_average(network, schedule, steps=self.steps * schedule.rungs[-1])
         self.dtype = precision(schedule.precision, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)
-        self.rung, self.train_s = 0, 0.0
+        self.best = Best.of(task)
+        self.epoch, self.train_s, self.loss = 0, 0.0, math.nan
+        self.begun = (0, 0.0)  # the rung that is under way: epochs and time before it
 
-    def continue_from(self, rung: int, state: dict[str, Any]) -> None:
-        """Take up the weights of a rung on disk, unless this training is that far already."""
-        if rung <= self.rung:
+    def continue_from(self, epoch: int, state: Mapping[str, Any]) -> None:
+        """Take up what was left on disk after so many epochs, unless this training is that far already."""
+        if epoch <= self.epoch:
             return
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         if self.average:
-            self.average.module.load_state_dict(state["average"])
-        self.rung, self.train_s = rung, state["train_s"]
+            self.average.module.load_state_dict(state["running" if "best" in state else "average"])
+        if "best" in state:
+            self.best = dataclasses.replace(self.best, **state["best"], weights=state["average"])
+        if self.teaching:
+            self.teaching.projections.load_state_dict(state["projections"])
+        self.epoch, self.train_s, self.loss = epoch, state["train_s"], state.get("loss", math.nan)
+        self.begun = tuple(state.get("begun", (epoch, self.train_s)))
 
     def state(self) -> dict[str, Any]:
-        """All that `continue_from` needs."""
-        return {
+        """All that `continue_from` needs. `average` is what was scored, where that is not the network itself: the moving average,
+        or the best of the epochs so far, beside which a moving average is `running`."""
+        average = self.average.module.state_dict() if self.average else {}
+        state = {
             "network": self.network.state_dict(),
-            "average": self.average.module.state_dict() if self.average else {},
+            "average": average,
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "train_s": self.train_s,
+            "loss": self.loss,
+            "begun": list(self.begun),
         }
+        if self.best.epoch:
+            state |= {"average": self.best.weights, "running": average, "best": self.best.told()}
+        if self.teaching:
+            state["projections"] = self.teaching.projections.state_dict()
+        return state
 
-    def advance(self, rung: int) -> dict[str, float | int | str]:
-        """Train to the end of a rung and score it."""
-        epochs, before = range(self.schedule.epochs(self.rung), self.schedule.epochs(rung)), self.train_s
-        losses = [self._epoch(epoch) for epoch in epochs]
-        images = min(len(self.samples), self.steps * self.schedule.batch_size) * len(epochs)
-        self.rung = rung
-        return self._score() | {
-            "train_loss": losses[-1],
+    def advance(self, rung: int, save_epoch: Callable[[int, Mapping[str, Any]], None]) -> dict[str, float | int | str]:
+        """Train to the end of a rung and score it; what an interruption should not cost is saved on the way."""
+        pace = Pace()
+        while self.epoch < self.schedule.epochs(rung):
+            self.loss = self._epoch(self.epoch)
+            self.epoch += 1
+            if self.schedule.validates(self.epoch):
+                self.best = self.best.or_better(self.epoch, self._score(), self._judged_network())
+            if pace.due():
+                pace.timed(lambda: save_epoch(self.epoch, self.state()))
+        scores = {**self.best.scores, "best_epoch": self.best.epoch} if self.schedule.keep == "best" else self._score()
+        epochs, seconds = self.epoch - self.begun[0], self.train_s - self.begun[1]
+        images = min(len(self.samples), self.steps * self.schedule.batch_size) * epochs
+        self.begun = (self.epoch, self.train_s)
+        return scores | {
+            "train_loss": self.loss,
             "train_s": self.train_s,
-            "images_per_s": images / (self.train_s - before),
+            "images_per_s": images / seconds,
             "train_threads": torch.get_num_threads(),
             "train_precision": str(self.dtype).removeprefix("torch."),
         }
+
+    def _judged_network(self) -> nn.Module:
+        """The network that is scored."""
+        return self.average.module if self.average else self.network
 
     def _epoch(self, epoch: int) -> float:
         """One pass over the training split; the mean loss of its steps."""
@@ -186,12 +220,15 @@ class Training:
         """One optimisation step; the loss before it. Reading the loss waits for the device. `step` counts on through epochs."""
         self.learning_rate.step_update(step)
         self.optimizer.zero_grad()
-        inputs, truth = normalised(images, self.device, self.network), target.to(self.device)
-        inputs, truth = resized(inputs, truth, self.schedule, seed=self.seed, step=step)
-        inputs, truth = mixed(inputs, truth, self.schedule, classes=self.classes, seed=self.seed, step=step)
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+        inputs, truth = self._shown(self.network, images, target, step)
+        with self._autocast(), self.teaching.watching(self.network) if self.teaching else contextlib.nullcontext() as maps:
             output = self.network(inputs)
         loss = task.loss(output, truth)
+        if self.teaching:
+            seen, _ = self._shown(self.teaching.teacher, images, target, step)
+            with self._autocast():
+                taught = self.teaching.taught(seen)
+            loss = loss + self.teaching.loss(task, Said(output, maps), taught, truth)
         self.scaler.scale(loss).backward()
         if self.schedule.clip_norm:
             self.scaler.unscale_(self.optimizer)
@@ -202,29 +239,29 @@ class Training:
             self.average.update(self.network, step)
         return loss.item()
 
-    @torch.no_grad()
+    def _shown(self, network: nn.Module, images: torch.Tensor, target: Any, step: int) -> tuple[torch.Tensor, Any]:
+        """A batch as a network reads it, and its truth: the same draws whichever network it is."""
+        inputs, truth = normalised(images, self.device, network), target.to(self.device)
+        inputs, truth = resized(inputs, truth, self.schedule, seed=self.seed, step=step)
+        return mixed(inputs, truth, self.schedule, classes=self.classes, seed=self.seed, step=step)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
     def _score(self) -> dict[str, float]:
         """The task's metrics on the whole validation split."""
-        network = self.average.module if self.average else self.network
-        network.eval()
-        scorer = self.task.scorer(self.classes, self.device)
-        batches, score_s = validation_batches(self.judged, self.schedule), 0.0
-        finished = False
-        while not finished:
-            with self.step_turn():
-                start = time.perf_counter()
-                batch = next(batches, None)
-                finished = batch is None
-                if batch is not None:
-                    images, target = batch
-                    with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-                        output = network(normalised(images, self.device, network))
-                    scorer.update(output, target.to(self.device))
-                score_s += time.perf_counter() - start
-        scores = scorer.compute()
+        scores, score_s = score(
+            self._judged_network().eval(),
+            self.task.scorer(self.classes, self.device),
+            self.judged,
+            self.schedule,
+            device=self.device,
+            dtype=self.dtype,
+            step_turn=self.step_turn,
+        )
         for name, value in scores.items():
             if not math.isfinite(value):
-                raise TrialFailed("nan", f"{name} is {value} after {self.schedule.epochs(self.rung)} epochs")
+                raise TrialFailed("nan", f"{name} is {value} after {self.epoch} epochs")
         return scores | {"score_s": score_s}
 
 

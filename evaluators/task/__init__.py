@@ -22,7 +22,11 @@ class Scorer(Protocol):
 
 class Task(Protocol):
     """`metrics` names what a rung measures, each with the direction that is better. `target` is the kind of truth it reads. A task
-    with another loss in a schedule's opening or closing epochs has an attribute `opening` or `closing`, the task with that loss."""
+    with another loss in a schedule's opening or closing epochs has an attribute `opening` or `closing`, the task with that loss.
+
+    One whose networks can learn from a trained one also has `imitation(output, taught, target, *, temperature)`, the distance of
+    a batch's output from the teacher's, a scalar; and `ready_to_teach(network)` where a teacher must be told something.
+    """
 
     metrics: ClassVar[Mapping[str, Literal["min", "max"]]]
     target: ClassVar[str]

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from torchmetrics.classification import MulticlassAccuracy
 
 from evaluators.data import Data
+from evaluators.distill.divergence import of_choices
 from evaluators.task import TASKS
 
 
@@ -43,6 +44,10 @@ class Classification:
             given = f"this one gives {tuple(output.shape)}. A space names the task that fits it"
             raise ValueError(f"task=classification needs a network with output (B, classes); {given}")
         return F.cross_entropy(output.float(), target, label_smoothing=self.smoothing)
+
+    def imitation(self, output: torch.Tensor, taught: torch.Tensor, target: torch.Tensor, *, temperature: float) -> torch.Tensor:
+        """Mean over the images of the batch."""
+        return of_choices(output, taught, temperature=temperature).mean()
 
     def scorer(self, classes: int, device: torch.device) -> "ClassificationScorer":
         return ClassificationScorer(classes, device)

@@ -7,8 +7,9 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from evaluators.counting.imitation import imitations, split_imitation
 from evaluators.counting.losses import Terms, by_use, even, split_losses, terms, used
 from evaluators.counting.matching import Patches, pairs
 from evaluators.counting.people import CROWDED_PX, crowded_half, positions, spacing
@@ -75,6 +76,24 @@ class Counting:
                 entropy, points = by_use(found, level.spread(used(split, name), PATCH), crowded)
             total = total + entropy + self.points_weight * points
         return total
+
+    def imitation(
+        self, output: tuple[Tensor, Tensor, Tensor], taught: tuple[Tensor, Tensor, Tensor], target: Points, *, temperature: float
+    ) -> Tensor:
+        """Each level's chances and points at the queries that the teacher decoded, and the split, weighted as in the loss. Points
+        count as far as the teacher sees a person there."""
+        total = self.split_weight * split_imitation(output[2], taught[2])
+        for rows, other, level in zip(output[:2], taught[:2], LEVELS.values(), strict=True):
+            decoded = asked(other, taught[2].shape[1:], target.size, level=level)
+            entropy, points = imitations(
+                rows, other, decoded, size=target.size, nothing_weight=self.nothing_weight, temperature=temperature
+            )
+            total = total + entropy + self.points_weight * points
+        return total
+
+    def ready_to_teach(self, network: nn.Module) -> None:
+        """A teacher decodes all queries, as a network in training does, not those of its own split."""
+        network.route = "both"
 
     def terms(
         self,

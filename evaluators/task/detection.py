@@ -11,6 +11,7 @@ from evaluators.data import Data
 from evaluators.detection.assign import RULES, Rule
 from evaluators.detection.average_precision import Truth, coco_map, voc07_map
 from evaluators.detection.cells import STRIDES, count
+from evaluators.detection.imitation import imitations
 from evaluators.detection.losses import losses
 from evaluators.detection.predictions import Predictions, predictions
 from evaluators.task import TASKS
@@ -58,6 +59,12 @@ class Detection:
         check_output(output, target.size)
         parts = losses(output, target, rule=RULES[self.assigner], l1=self.l1)
         return parts.total / max(parts.matched, 1)
+
+    def imitation(self, output: torch.Tensor, taught: torch.Tensor, target: Boxes, *, temperature: float) -> torch.Tensor:
+        """Objectness, classes and boxes of each cell, weighted as in the loss; where the teacher sees background, objectness only.
+        Sums divided by the teacher's objectness, as the loss is by the number of matched cells."""
+        parts = imitations(output, taught, size=target.size, temperature=temperature)
+        return parts.total / max(parts.objects, 1.0)
 
     def scorer(self, classes: int, device: torch.device) -> "DetectionScorer":
         return DetectionScorer(device, rule=RULES[self.assigner])

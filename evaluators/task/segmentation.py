@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
 
 from evaluators.data import Data
+from evaluators.distill.divergence import mean_where, of_choices
 from evaluators.task import TASKS
 
 IGNORED = 255
@@ -50,6 +51,12 @@ class Segmentation:
         mass = weight[scored].sum() if weight is not None else torch.tensor(scored.numel(), device=ids.device)
         return total / mass.clip(1)
 
+    def imitation(self, output: torch.Tensor, taught: torch.Tensor, target: torch.Tensor, *, temperature: float) -> torch.Tensor:
+        """Mean over the positions of the output whose pixel is not ignored, with the teacher's logits brought to the same size."""
+        distance = of_choices(by_pixel(output), by_pixel(enlarged(taught, output)), temperature=temperature)
+        scored = F.interpolate(target[:, None].float(), output.shape[-2:], mode="nearest").flatten() != IGNORED
+        return mean_where(distance, scored.float())
+
     def scorer(self, classes: int, device: torch.device) -> "SegmentationScorer":
         return SegmentationScorer(classes, device)
 
@@ -81,7 +88,7 @@ class SegmentationScorer:
 
 
 def enlarged(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Logits (B, K, h, w) in fp32, brought bilinearly to the size of the mask (B, H, W)."""
+    """Logits (B, K, h, w) in fp32, brought bilinearly to the size of the mask (B, H, W), or of other maps."""
     return F.interpolate(output.float(), target.shape[-2:], mode="bilinear", align_corners=False)
 
 

@@ -5,11 +5,12 @@ import torch
 from torch import nn
 from torchvision import tv_tensors
 
+from config import compose, typed
 from evaluators.augmentation import Augmented, check_recipe, mixed
 from evaluators.data import DATA
 from evaluators.loading import steps_per_epoch, training_batches
 from evaluators.optimizer import make_learning_rate, make_optimizer, parameter_groups
-from evaluators.schedule import Schedule
+from evaluators.schedule import Distill, Schedule
 
 
 class Net(nn.Module):
@@ -56,11 +57,53 @@ class Wide:
         ({"mixup": -0.1}, r"schedule\.mixup"),
         ({"cutmix": -1}, r"schedule\.cutmix"),
         ({"smoothing": 1.0}, r"schedule\.smoothing"),
+        ({"keep": "bets"}, r"schedule\.keep: unknown 'bets'; known: last, best\. Did you mean 'best'"),
+        ({"validate_every": 5}, r"schedule\.validate_every: 5 beside keep=last.*set it to 0, or keep=best"),
+        ({"validate_every": -1, "keep": "best"}, r"schedule\.validate_every"),
+        ({"teacher": " "}, r"schedule\.teacher: given ''; allowed: null"),
+        ({"teacher": "baseline", "distill": Distill(logits=0)}, r"schedule\.distill: logits and features are both 0"),
     ],
 )
 def test_bad_values_are_named(given, told):
     with pytest.raises(ValueError, match=told):
         Schedule(**given)
+
+
+@pytest.mark.parametrize("given", [{"logits": -1}, {"features": float("inf")}, {"temperature": 0.0}])
+def test_bad_weights_of_a_teacher_are_named(given):
+    with pytest.raises(ValueError, match=rf"schedule\.distill\.{next(iter(given))}: .*; expected"):
+        Distill(**given)
+
+
+def test_which_epochs_are_scored():
+    recipe = {"rungs": [3, 7], "keep": "best"}
+    assert [e for e in range(1, 8) if Schedule(**recipe, validate_every=2).validates(e)] == [2, 3, 4, 6, 7]
+    assert [e for e in range(1, 8) if Schedule(**recipe).validates(e)] == [3, 7]
+    assert not any(Schedule(rungs=[3, 7]).validates(e) for e in range(1, 8))
+
+
+@pytest.mark.parametrize(
+    ("task", "recipe"),
+    [
+        ("segmentation", {"rungs": [42, 84, 127], "optimizer": "adamw", "lr": 6e-5, "lr_schedule": "poly", "warmup_steps": 1500}),
+        ("classification", {"rungs": [100, 200, 300], "optimizer": "adamw", "lr_schedule": "cosine", "mixup": 0.8}),
+        ("detection", {"rungs": [100, 300], "optimizer": "sgd", "lr_schedule": "cosine", "ema": 0.9998, "closing": 0.05}),
+        ("counting", {"rungs": [500, 1500], "optimizer": "adamw", "lr_schedule": "constant", "lr": 1e-4}),
+    ],
+)
+def test_full_is_the_published_recipe_of_the_task(task, recipe):
+    with compose(["+space=segformer_b0", f"task={task}", "schedule=full", "schedule.batch_size=3"]) as conf:
+        schedule = typed(conf.schedule)
+    assert {name: getattr(schedule, name) for name in recipe} == recipe
+    assert schedule.batch_size == 3  # what the command line says stands
+    assert (schedule.keep, schedule.width, schedule.sample_fraction) == ("best", 1.0, 1.0)
+
+
+def test_search_schedules_keep_the_last_epoch_and_have_no_teacher():
+    for name in ("short", "smoke", "garments", "scene_boxes", "scene_points", "ade20k", "imagenet", "voc", "shanghaitech"):
+        with compose(["+space=segformer_b0", f"schedule={name}"]) as conf:
+            schedule = typed(conf.schedule)
+        assert (schedule.keep, schedule.validate_every, schedule.teacher) == ("last", 0, None)
 
 
 def test_rungs_and_threads():

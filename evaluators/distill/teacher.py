@@ -1,0 +1,75 @@
+"""The trained network that candidates learn from, found where `schedule.teacher` says."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import nn
+
+from evaluators.random_state import seeded
+from space import Arch, build
+from space.weights import Weights, read, take
+
+RUNG = "rung_*.pt"
+
+
+def located(given: str, arch_file: Callable[[str], Path]) -> str:
+    """`given` with its paths spelled from the root, as a worker's folder may be another; `arch_file` finds that of a named arch."""
+    arch, at, weights = given.rpartition("@")
+    whole = str(Path(weights).expanduser().resolve())
+    if not at:
+        return whole
+    file = Path(arch) if arch.endswith((".yaml", ".yml")) else arch_file(arch)
+    return f"{file.expanduser().resolve()}@{whole}"
+
+
+def teacher(given: str, *, classes: int, image_size: tuple[int, int]) -> nn.Module:
+    """The network in evaluation mode, for images of `image_size`; given as `located` spells it. ValueError where there is none,
+    where it is not trained whole, or where it tells other classes apart. It is shared by all who ask in this process."""
+    arch, _, weights = given.rpartition("@")
+    file = weights_file(Path(weights))
+    return _teacher(str(file), file.stat().st_mtime_ns, arch, classes, image_size)
+
+
+def weights_file(path: Path) -> Path:
+    """A file of weights as it is; of a trial's directory the rung that it was trained to last."""
+    if path.is_dir():
+        rungs = sorted(path.glob(RUNG), key=lambda rung: int(rung.stem.partition("_")[2]))
+        if rungs:
+            return rungs[-1]
+        raise ValueError(
+            f"schedule.teacher: {path} has no {RUNG}; allowed: the directory of a trained trial, as in results/.../checkpoints/0"
+        )
+    if not path.is_file():
+        raise ValueError(
+            f"schedule.teacher: no file {path}; allowed: baseline, a trial's directory, a checkpoint's file, or <arch>@<checkpoint>"
+        )
+    return path
+
+
+@functools.lru_cache(maxsize=1)
+def _teacher(file: str, _modified: int, arch: str, classes: int, image_size: tuple[int, int]) -> nn.Module:
+    """Once in each worker: every candidate has the same one."""
+    weights = _read(file)
+    if weights.classes != classes:
+        raise ValueError(f"schedule.teacher: {file} tells {weights.classes} classes apart; allowed: {classes}, those of the data")
+    if weights.missing:
+        raise ValueError(
+            f"schedule.teacher: {file} is not whole, it lacks {', '.join(weights.missing)}; allowed: a network trained for the task"
+        )
+    built = Arch.from_yaml(Path(arch)) if arch else weights.arch
+    with seeded(0):
+        network = build(built, classes, image_size=image_size, width=weights.width)
+    taken = take(network, weights)
+    if taken.fresh:
+        raise ValueError(
+            f"schedule.teacher: {file} does not fill its network at {image_size[0]}x{image_size[1]} pixels: {taken.summary}"
+        )
+    return network.eval()
+
+
+def _read(file: str) -> Weights:
+    try:
+        return read(file)
+    except ValueError as error:
+        raise ValueError(f"schedule.teacher: {error}") from None
