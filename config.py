@@ -29,17 +29,18 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 from evaluators.cost import COUNTERS
 from evaluators.data import DATA
 from evaluators.device import resolved_device
+from evaluators.distill.teacher import located
 from evaluators.evaluation import Evaluation
 from evaluators.inherit import PARENT
 from evaluators.latency import BACKENDS
-from evaluators.schedule import Schedule
+from evaluators.schedule import BASELINE, Schedule
 from evaluators.table import RecordedTrainings, load_table
 from evaluators.tables.mapping import TableConf
 from evaluators.task import TASKS
 from registry import import_plugins, nearest
 from report.figures import figure
 from search.command_line import about_unknown, config_dirs, flat_keys, key_of, plugins_named, run_name, spelled_out
-from search.launch import LAUNCHERS
+from search.launch import LAUNCHERS, placed
 from search.objectives import check_names, with_metric
 from search.reuse import Reusing, reusing
 from search.strategy import STRATEGIES
@@ -157,7 +158,7 @@ def load(conf: DictConfig) -> Run:
         raise ValueError(f"no space was named. Say +space=<name>; {spaces} To replay recorded trainings: +table=<name>; {tables}")
     found = trained(conf, choices, overrides) if conf.table is None else replayed(conf, choices, overrides)
     space, strategy, evaluation = found
-    strategy = strategy.finding(space, lambda key, name: find_member(key, name, space.network))
+    strategy = strategy.finding(space, lambda key, name: find_member(f"search.{key}", name, space.network))
     launch, note = typed(conf.launch), evaluation.check()
     keep = kept(conf, choices, space, objectives=strategy.objectives)
     if isinstance(strategy, Ablation):
@@ -167,7 +168,7 @@ def load(conf: DictConfig) -> Run:
     return Run(
         space=space,
         strategy=strategy,
-        launcher=replace(launch, plugins=list(conf.plugins)) if hasattr(launch, "plugins") else launch,
+        launcher=placed(launch, conf.plugins, "" if conf.latency is None or conf.table else conf.latency.get("resource", "")),
         evaluation=evaluation,
         directory=Path(conf.results).resolve() / space.name / (conf.run or run_name(overrides)),
         command=shlex.join(["python", *sys.orig_argv[1:]]) if sys.argv[0].endswith("run_search.py") else "",
@@ -179,7 +180,12 @@ def load(conf: DictConfig) -> Run:
 def trained(conf: DictConfig, choices: Mapping[str, Any], overrides: list[str]) -> tuple[Space, Any, Evaluation]:
     """What a search that trains is made of."""
     values: RunConf = typed(conf)
-    values = replace(values, data=with_whole_path(values.data), search=with_metric(values.search, values.task.metrics))
+    values = replace(
+        values,
+        data=with_whole_path(values.data),
+        schedule=with_whole_teacher(values.schedule),
+        search=with_metric(values.search, values.task.metrics),
+    )
     space = load_space(conf, choices["space"], overrides)
     if getattr(values.launch, "address", "local") == "local":  # a cluster's devices are not this machine's
         resolved_device(values.device, "device")
@@ -229,6 +235,12 @@ def with_whole_path(data: Any) -> Any:
     return replace(data, root=str(Path(root).expanduser().resolve())) if root else data
 
 
+def with_whole_teacher(schedule: Schedule) -> Schedule:
+    """The schedule with its teacher's files spelled from the root, as for the data."""
+    elsewhere = schedule.teacher not in (None, BASELINE)
+    return replace(schedule, teacher=located(schedule.teacher, lambda name: conf_file("arch", name))) if elsewhere else schedule
+
+
 def kept(conf: DictConfig, choices: Mapping[str, Any], space: Space, *, objectives: Mapping[str, str]) -> dict[str, Any]:
     """The configuration as plain values, with the option taken of each group and the objectives by their measurements' names;
     without Hydra's own and without what this run has no use for. A table's choices are written out as a space."""
@@ -272,11 +284,11 @@ def find_arch(name: str) -> Arch:
     return Arch.from_yaml(Path(name) if name.endswith((".yaml", ".yml")) else conf_file("arch", name))
 
 
-def find_member(key: str, name: str, network: str) -> Arch:
-    """An arch that `search.<key>` tells to train; it may lie outside of the space, but not be another network."""
+def find_member(where: str, name: str, network: str) -> Arch:
+    """An arch that the option `where` names; it may lie outside of the space, but not be another network."""
     arch = find_arch(name)
     if arch.network != network:
-        raise ValueError(f"search.{key}: '{name}' is a network '{arch.network}'; allowed: '{network}', the network of the space")
+        raise ValueError(f"{where}: '{name}' is a network '{arch.network}'; allowed: '{network}', the network of the space")
     return arch
 
 
@@ -319,6 +331,8 @@ def register(plugins: Iterable[str]) -> None:
         for key in {"limits", "objectives", "reference", "measurements", "metric"} & set(node):
             if OmegaConf.is_dict(node[key]):  # an ablation's `reference` is an architecture
                 OmegaConf.set_struct(node[key], False)  # their keys are names of measurements: the command line may add any
+        if schema is Schedule:
+            OmegaConf.set_readonly(node.distill, None)
         if schema is TableConf:
             OmegaConf.set_struct(node.baseline, False)  # its keys are columns
         store.store(name=f"{name}_schema", node=node, group=group)

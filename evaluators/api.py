@@ -16,7 +16,8 @@ class Job:
     """One trial's work: train `arch` under `seed` up to `rung` (0: measure cost and latency only).
 
     `directory` is the trial's own: checkpoints and finished rungs found there are adopted, not repeated. `parent` is the directory
-    of the trial whose weights it begins with, where candidates inherit from the run.
+    of the trial whose weights it begins with, where candidates inherit from the run. `again`: measure only (rung is 0), and anew:
+    nothing that was found or predicted before counts.
     """
 
     arch: Arch
@@ -24,6 +25,7 @@ class Job:
     rung: int
     directory: Path
     parent: Path | None = None
+    again: bool = False
 
 
 @dataclass(frozen=True)

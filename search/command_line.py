@@ -37,6 +37,14 @@ def key_of(override: str) -> str:
     return override.split("=", 1)[0].lstrip("+~").split("@", 1)[0]
 
 
+def space_named(overrides: Iterable[str]) -> str:
+    """The space that a command of its own is given as an override. ValueError where there is none."""
+    name = next((item.split("=", 1)[1] for item in overrides if key_of(item) == "space" and "=" in item), "")
+    if not name:
+        raise ValueError("no space was named; expected +space=<name>, as in +space=segformer")
+    return name
+
+
 def config_dirs(arguments: list[str]) -> list[Path]:
     """The folders that a command line adds: `--config-dir conf`, `--config-dir=conf`."""
     given = [value for flag, value in itertools.pairwise(arguments) if flag in ("--config-dir", "-cd")]

@@ -1,8 +1,8 @@
 """The log of a run: one JSON event a line in `trials.jsonl`, by one writer, and what a search reads back from it.
 
 `started` (facts of this start), `asked` (on disk before the trial is launched), `rung` (measurements), `ended` (how), `bug` (a
-traceback; the trial stays open, so the same command tries it again), `finished` (why the run is over). The order of the lines is
-the order of events: an ask has seen exactly the lines above its own.
+traceback; the trial stays open, so the same command tries it again), `measured` (an ended trial was measured once more),
+`finished` (why the run is over). The order of the lines is the order of events: an ask has seen exactly the lines above its own.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from evaluators.api import Outcome, RungResult
+from evaluators.api import Measurements, Outcome, RungResult
 from search.asks import Proposal, Record, Records
 from search.steady import Steady
 from space import Arch
@@ -70,12 +70,14 @@ class Ledger:
         elif kind == "ended":
             self._update(event["number"], outcome=Outcome(event["kind"], event["reason"]), ended_at=self._ends)
             self._ends += 1
+        elif kind == "measured":
+            self._measured(event["number"], event["measurements"], event["over"])
         elif kind == "bug":
             self._bugs.append(event["reason"])
         elif kind == "finished":
             self._finished = event["reason"]
         else:
-            raise ValueError(f"unknown event '{kind}'; known: asked, bug, ended, finished, rung, started.")
+            raise ValueError(f"unknown event '{kind}'; known: asked, bug, ended, finished, measured, rung, started.")
 
     def _clock(self, kind: str, at: Any) -> None:
         """Count the time since the event before, but for what lies between two starts."""
@@ -99,6 +101,16 @@ class Ledger:
         self._rungs.add((record.trial, result.rung))
         merged = {**record.measurements, **result.measurements}
         self._update(record.number, results=(*record.results, result), measurements=merged)
+
+    def _measured(self, number: int, measurements: Measurements, over: str) -> None:
+        """A second measurement replaces the first in every ask of the trial. One that it finds over a limit was trained in vain."""
+        found, trial = self._steady(measurements), self._records[number].trial
+        for place, record in enumerate(self._records):
+            if record.trial == trial:
+                results = [replace(r, measurements={**r.measurements, **found}) if r.rung == 0 else r for r in record.results]
+                failed = {"outcome": Outcome("failed", f"over a limit when measured again: {over}")} if over and record.ok else {}
+                merged = {**record.measurements, **found}
+                self._records[place] = replace(record, results=tuple(results), measurements=merged, **failed)
 
     def _update(self, number: int, **changes: Any) -> None:
         record = self._records[number]
@@ -193,6 +205,12 @@ class Log:
     def ended(self, number: int, outcome: Outcome) -> Record:
         assert outcome.kind != "bug", "a bug does not end a trial: log it as a bug"
         self._append({"event": "ended", "number": number, "kind": outcome.kind, "reason": outcome.reason})
+        return self._ledger[number]
+
+    def measured(self, number: int, measurements: Measurements, *, over: str = "") -> Record:
+        """Enter that an ended trial was measured once more. `over`: the limit that it is found to exceed."""
+        found = {name: _finite(value) for name, value in measurements.items()}
+        self._append({"event": "measured", "number": number, "measurements": found, "over": over})
         return self._ledger[number]
 
     def bug(self, number: int, reason: str) -> None:

@@ -36,16 +36,16 @@ OPERATOR = re.compile(r"\b((?:aten|prims|torchvision)(?:\.|::)\w+)")
 
 
 class NotExportable(ValueError):
-    """A network that cannot be written as ONNX.
+    """A network that cannot be written in a format.
 
     operator: which one has no counterpart ('' where the graph could not be captured). where: the module that it stands in, by its
-    dotted name, or the line of code ('' where neither is known).
+    dotted name, or the line of code ('' where neither is known). form: what it was to be written as.
     """
 
-    def __init__(self, why: str, *, operator: str = "", where: str = ""):
+    def __init__(self, why: str, *, operator: str = "", where: str = "", form: str = "ONNX"):
         self.operator, self.where, self.why = operator, where, why
         place = f" in {where}" if where else ""
-        super().__init__(f"{operator or 'the network'}{place} cannot be written as ONNX: {why}")
+        super().__init__(f"{operator or 'the network'}{place} cannot be written as {form}: {why}")
 
 
 def missing() -> list[str]:
@@ -66,7 +66,7 @@ def export_onnx(module: nn.Module, input_size: Sequence[int], path: Path, *, bat
     weights = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
     try:
         with quiet():
-            _written(_captured(network, input_size, batch_size), path, beside=weights > LARGEST)
+            _written(captured(network, input_size, batch_size), path, beside=weights > LARGEST)
         image = probe(input_size, batch_size or 3)
         return agreed(eager(module, image), run_onnx(path, image.numpy()))
     except ValueError:
@@ -82,7 +82,7 @@ def run_onnx(path: Path, image: numpy.ndarray) -> list[numpy.ndarray]:
     return list(session.run(None, {INPUT: image}))
 
 
-def _captured(network: nn.Module, input_size: Sequence[int], batch_size: int | None) -> ExportedProgram:
+def captured(network: nn.Module, input_size: Sequence[int], batch_size: int | None = None) -> ExportedProgram:
     """The network's graph. For any batch it is traced with two images: one would be taken for a constant."""
     dynamic = ({0: Dim("batch", max=4096)},) if batch_size is None else None
     try:

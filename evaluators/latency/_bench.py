@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 
 from torch import nn
 
+from evaluators.api import Measurements
 from evaluators.latency._paired import CannotRun, Paired, Ready, figure_name
 from evaluators.turns import DeviceTurns
+from space import Arch
 
 
 class LatencyBench:
@@ -15,6 +17,11 @@ class LatencyBench:
         self.backends, self.input_size, self._baseline = latency.backends, input_size, baseline
         self._turns = {name: DeviceTurns(backend.resolved_device) for name, backend in self.backends.items()}
         self._ready: dict[str, Ready] = {}
+
+    def foretold(self, name: str, arch: Arch) -> Measurements | None:
+        """What one backend says without measuring, under its own names; None where it measures."""
+        found = self.backends[name].foretold(arch)
+        return found and {figure_name(name, key): value for key, value in found.items()}
 
     def measure(self, name: str, candidate: Callable[[], nn.Module]) -> dict[str, float | int | str | None]:
         """One backend's measurements under their own names. CannotRun where the candidate does not run on it."""

@@ -61,8 +61,8 @@ class OnnxRuntime(Deployed):
                 raise CannotRun(self.backend, error.why, operator=error.operator, where=error.where) from error
             except Disagrees as error:
                 raise CannotRun(self.backend, f"as an ONNX file {error}") from error
-            session = self._session(self._converted(file))
-        return self._forward(session, self.image(input_size))
+            session = self.session(self._converted(file))
+        return self.running(session, self.image(input_size))
 
     def _converted(self, file: Path) -> Path:
         """The file in this backend's precision."""
@@ -80,7 +80,8 @@ class OnnxRuntime(Deployed):
             onnx.save(convert_float_to_float16(onnx.load(file), keep_io_types=True), converted)
         return file if self.precision == "fp32" else converted
 
-    def _session(self, file: Path) -> Any:
+    def session(self, file: Path) -> Any:
+        """A file as the runtime loads it, on this device with these threads."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -99,8 +100,9 @@ class OnnxRuntime(Deployed):
             raise ValueError(f"latency.device: onnxruntime could not start {PROVIDERS[device.type]}; are its CUDA libraries here?")
         return session
 
-    def _forward(self, session: Any, image: torch.Tensor) -> Forward:
-        """On CUDA input and outputs stay there, as torch's do; a run returns once they are written."""
+    def running(self, session: Any, image: torch.Tensor) -> Forward:
+        """One forward of a session on an image. On CUDA input and outputs stay there, as torch's do; a run returns once they are
+        written."""
         device = torch.device(self.resolved_device)
         if device.type == "cpu":
             feed = {INPUT: image.numpy()}

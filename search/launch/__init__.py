@@ -3,7 +3,9 @@ what a job yields into lines of the log. What is common to all is in `driver.py`
 conf/launch.
 """
 
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Protocol
 
 from evaluators.api import Evaluate
 from registry import Registry, import_siblings
@@ -20,6 +22,14 @@ class Launcher(Protocol):
     """
 
     def run(self, space: Space, strategy: Strategy, evaluate: Evaluate, log: Log, *, progress: Progress) -> str: ...
+
+
+def placed(launcher: Any, plugins: Sequence[str], resource: str) -> Any:
+    """The launcher with what it ships to workers, and where they measure. ValueError where it has no other place."""
+    if resource and not hasattr(launcher, "resource"):
+        raise ValueError(f"latency.resource: '{resource}' given, but this launcher has no other machine; allowed with launch=ray")
+    known = {"plugins": list(plugins), "resource": resource}
+    return replace(launcher, **{name: value for name, value in known.items() if hasattr(launcher, name)})
 
 
 LAUNCHERS: Registry[type[Launcher]] = Registry("launcher")

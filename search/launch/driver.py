@@ -2,6 +2,7 @@
 when to stop. A launcher adds only where the jobs run.
 """
 
+import math
 import shutil
 import time
 import traceback
@@ -11,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from evaluators.api import Evaluate, Job, Outcome, RungResult
+from evaluators.api import Evaluate, Job, Measurements, Outcome, RungResult
+from search.launch.again import AGAIN, due
 from search.launch.fence import raise_fence
 from search.parent import nearest_trained
 from search.progress import Progress
@@ -61,6 +63,8 @@ class Driver:
         self.space, self.strategy, self.log, self.progress = space, strategy, log, progress
         self.token = raise_fence(log.run_dir, progress.note)
         self._waiting = deque(log.records.running)
+        self._again: dict[int, Measurements] = {}  # trials that are being measured once more, and what was found
+        self._tried: set[int] = set()  # those that were, in this start: one that failed is not tried for ever
         self._idle = False  # asked in vain since the last event: a launcher calls `next` many times while trials run
         for record in log.records:
             if not record.running:
@@ -78,20 +82,34 @@ class Driver:
             record = self._waiting.popleft()
         elif self._idle:
             return None
+        elif (record := self._doubted(over=False)) is not None:
+            return record
         else:
             started = time.perf_counter()
             proposal = next_proposal(self.space, self.strategy, self.log.records)
             if proposal is None:
-                self._idle = True
-                return None
+                record = None if self.running or self._again else self._doubted(over=True)
+                self._idle = record is None
+                return record
             record = self.log.asked(proposal, ask_s=time.perf_counter() - started)
         self.progress.asked(record)
+        return record
+
+    def _doubted(self, *, over: bool) -> Record | None:
+        """An ended trial to measure once more, if any is due."""
+        found = due(self.log.records, self.strategy.goals, self.strategy.rung, over=over)
+        record = next((record for record in found if record.trial not in self._tried), None)
+        if record is not None:
+            self._tried.add(record.trial)
+            self._again[record.number] = {}
         return record
 
     def job(self, record: Record) -> Job:
         proposal = record.proposal
         directory = self._directory(record.trial)
         directory.mkdir(parents=True, exist_ok=True)
+        if record.number in self._again:
+            return Job(proposal.arch, proposal.seed, 0, directory, again=True)
         first = self.log.records[record.trial].proposal  # a trial that is taken further began where its first ask says
         parent = None if first.parent is None else self._directory(first.parent)
         return Job(proposal.arch, proposal.seed, proposal.rung, directory, parent)
@@ -102,7 +120,9 @@ class Driver:
     def tell(self, number: int, event: RungResult | Outcome) -> None:
         """Enter what a trial yielded. Raises TrialError where it was a bug: the trial stays open, the next start tries it again."""
         self._idle = False
-        if isinstance(event, RungResult):
+        if number in self._again and not (isinstance(event, Outcome) and event.kind == "bug"):
+            self._tell_again(number, event)
+        elif isinstance(event, RungResult):
             if self.log.rung(number, event):
                 self.progress.rung(self.log.records[number], event.rung)
         elif event.kind == "bug":
@@ -113,6 +133,22 @@ class Driver:
             self._clean(record)
             self._stands()
             self.progress.ended(record)
+
+    def _tell_again(self, number: int, event: RungResult | Outcome) -> None:
+        """What a second measurement yields counts once it is whole; where it fails, the first one stands."""
+        if isinstance(event, RungResult):
+            self._again[number] = event.measurements
+            return
+        found, before = self._again.pop(number), self.log.records[number]
+        who = f"trial {before.trial:>3} {before.proposal.arch.id[:8]} measured again:"
+        if event.kind == "failed":
+            self.progress.note(f"{who} failed ({event.reason}); the first measurement stands")
+        else:
+            after = self.log.measured(number, {**found, AGAIN: 1}, over=event.reason)
+            was, now = (record.measurements.get("latency_ratio", math.nan) for record in (before, after))
+            self.progress.note(f"{who} {now:.3f} of the baseline, {was:.3f} before")
+        self._clean(self.log.records[number])
+        self._stands()
 
     def _stands(self) -> None:
         standing = self.strategy.standing(self.space, self.log.records)

@@ -11,8 +11,7 @@ import pickle
 import shutil
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,14 +19,18 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayError
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from evaluators.api import Evaluate, Job, Outcome
+from evaluators.api import Evaluate, Job, Outcome, RungResult
+from registry import nearest
 from search.launch import LAUNCHERS
 from search.launch.driver import Driver, steps
+from search.launch.elsewhere import Elsewhere, measured
 from search.launch.fence import hold_fence
+from search.launch.ray_output import logs_to
+from search.launch.resources import fits, shown
 from search.progress import Progress
 from search.records import Log
 from search.strategy import Strategy
@@ -35,17 +38,6 @@ from space import Space
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 STORE_MB = 256  # Ray's object store: trials travel as architectures, data and weights do not pass through it
-SETTINGS = {  # what Ray prints, collects and writes beside our log is off; read by Ray when it starts
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # trials stay in the folder of the command: data.root may be relative to it
-    "RAY_memory_monitor_refresh_ms": "0",  # its kills end Tune itself; the kernel's take one worker, which is tried again
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-    "TUNE_RESULT_BUFFER_LENGTH": "0",
-    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "0",
-}
 
 
 @LAUNCHERS.register("ray")
@@ -58,6 +50,7 @@ class RayTune:
     cpus_per_trial: float = 1.0
     gpus_per_trial: float | None = None  # fractions share a GPU; null: one where there are GPUs, else none
     plugins: list[str] = field(default_factory=list)  # modules shipped to a cluster; filled in by config.py
+    resource: str = ""  # of the nodes that measure: latency.resource, filled in by config.py
 
     def __post_init__(self) -> None:
         for name, low in (("workers", 0), ("cpus_per_trial", 0), ("gpus_per_trial", 0)):
@@ -69,12 +62,13 @@ class RayTune:
 
     def run(self, space: Space, strategy: Strategy, evaluate: Evaluate, log: Log, *, progress: Progress) -> str:
         """Why the run is over. Ray and its workers are gone when this returns or raises."""
-        with progress, _logs_to(log.run_dir / "ray.log"):
+        with progress, logs_to(log.run_dir / "ray.log"):
             driver = Driver(space, strategy, log, progress=progress)
             try:
                 self._connect(log.run_dir)
                 progress.note(f"{self.places()} trials at a time, each with {shown(self.resources())}")
-                ask = Ask(driver, self)
+                remote = Board(self.resource, evaluate, log.run_dir, driver.token) if self.resource else None
+                ask = Ask(driver, self, remote)
                 self._tuner(ask, evaluate, log.run_dir).fit()
             finally:
                 ray.shutdown()
@@ -107,7 +101,7 @@ class RayTune:
         """The checkout (but for what git ignores) as working directory and the plug-ins, for machines that have neither."""
         sources = [source_of(name) for name in sorted({name.partition(".")[0] for name in self.plugins})]
         beside = [str(source) for source in sources if source.parent != CHECKOUT]  # the others travel with the checkout
-        return {"working_dir": str(CHECKOUT), "py_modules": beside}
+        return {"working_dir": str(CHECKOUT), **({"py_modules": beside} if beside else {})}  # Ray stumbles over an empty list
 
     def _tuner(self, ask: "Ask", evaluate: Evaluate, run_dir: Path) -> tune.Tuner:
         shutil.rmtree(run_dir / "ray", ignore_errors=True)
@@ -145,9 +139,10 @@ class RayTune:
 class Ask(Searcher):
     """Tune's view of the driver: it suggests what the driver asks for, and logs what trials return."""
 
-    def __init__(self, driver: Driver, conf: RayTune):
+    def __init__(self, driver: Driver, conf: RayTune, remote: "Board | None" = None):
         super().__init__()
         self.driver, self.conf = driver, conf
+        self.elsewhere = Elsewhere(driver, remote) if remote else None
         self.error: BaseException | None = None
         self.done = False
         self._numbers: dict[str, int] = {}  # Tune's trial id -> number of the ask
@@ -158,12 +153,12 @@ class Ask(Searcher):
         if len(self._numbers) >= self.conf.places():
             return None  # Tune would queue one more: it would be asked with less known
         try:
-            record = self.driver.next()
+            record = (self.elsewhere or self.driver).next()
         except BaseException as error:
             self.error = error
             return self.FINISHED
         if record is None:
-            self.done = not self._numbers
+            self.done = not self._numbers and not (self.elsewhere and self.elsewhere.busy)
             return self.FINISHED if self.done else None
         self._numbers[trial_id] = record.number
         return {"number": record.number, "job": self.driver.job(record)}
@@ -254,16 +249,30 @@ class Trial(tune.Trainable):
         return {"event": event, "done": isinstance(event, Outcome)}
 
 
-def fits(node: Mapping[str, float], wanted: Mapping[str, float]) -> int:
-    """Trials that a node's resources hold at a time. Those that share a GPU share one: of 0.4 each GPU holds two."""
-    cpu, gpu, gpus = wanted["cpu"], wanted["gpu"], int(node.get("GPU", 0))
-    by_cpu = [int(node.get("CPU", 0) / cpu)] if cpu else []
-    by_gpu = [gpus * int(1 / gpu) if gpu < 1 else int(gpus / gpu)] if gpu else []
-    return min([*by_cpu, *by_gpu], default=1)
+class Board:
+    """The nodes that offer a custom resource, as the place where rung 0 is measured: each has one measurement at a time."""
 
+    def __init__(self, resource: str, evaluate: Evaluate, run_dir: Path, token: str):
+        offers = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        self.devices = int(sum(node.get(resource, 0) for node in offers))
+        if not self.devices:
+            known = sorted({name for node in offers for name in node if not name.startswith("node:")})
+            how = f"a machine offers it with ray start --resources='{{\"{resource}\": 1}}', and the run joins it by launch.address"
+            raise ValueError(f"latency.resource: no node of this Ray offers '{resource}'; {nearest(resource, known)} ({how})")
+        self._measure = ray.remote(num_cpus=0, resources={resource: 1}, max_retries=1)(measured)
+        self._given = ray.put(evaluate), run_dir, token
+        self._running: dict[Any, int] = {}
 
-def shown(resources: Mapping[str, float]) -> str:
-    return ", ".join(f"{number:g} {kind.upper()}" for kind, number in resources.items() if number) or "nothing reserved"
+    def start(self, number: int, job: Job) -> None:
+        self._running[self._measure.remote(job, *self._given)] = number
+
+    def ended(self) -> Iterator[tuple[int, list[RungResult | Outcome]]]:
+        for reference in ray.wait(list(self._running), num_returns=len(self._running), timeout=0)[0] if self._running else []:
+            try:
+                events = ray.get(reference)
+            except RayError as error:
+                events = [Outcome("failed", f"measuring worker lost twice: {type(error).__name__}")]
+            yield self._running.pop(reference), events
 
 
 def source_of(module: str) -> Path:
@@ -288,19 +297,3 @@ def check_shared(run_dir: Path) -> None:
     if blind:
         where = "launch.address: the run directory must be on storage that every node sees"
         raise ValueError(f"{where}; {run_dir} is missing on: {', '.join(blind)}")
-
-
-@contextmanager
-def _logs_to(path: Path) -> Iterator[None]:
-    """Ray's messages go to a file for as long as this lasts; its settings hold for the process and what it starts."""
-    os.environ.update(SETTINGS)
-    handler = logging.FileHandler(path, delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logger = logging.getLogger("ray")
-    kept = logger.handlers[:], logger.propagate
-    logger.handlers, logger.propagate = [handler], False
-    try:
-        yield
-    finally:
-        logger.handlers, logger.propagate = kept
-        handler.close()

@@ -11,7 +11,8 @@ import pytest
 from ray.exceptions import ActorDiedError, RayTaskError
 
 from evaluators.api import Outcome
-from search.launch.ray import CHECKOUT, Ask, RayTune, fits
+from search.launch.ray import CHECKOUT, Ask, RayTune
+from search.launch.resources import fits
 from search.records import read
 
 TOY = str(Path(__file__).parent / "toy.py")
@@ -91,6 +92,25 @@ def test_a_lost_worker_is_tried_once_more_then_failed(tmp_path):
         assert record.outcome.kind == ("failed" if record in lost else "ok")
         assert record not in lost or "worker lost twice" in record.outcome.reason
         assert [result.rung for result in record.results] == ([0] if record in lost else [0, 1, 2])
+
+
+@pytest.mark.slow
+def test_rung_0_is_measured_where_the_resource_is_and_lost_twice_is_failed(tmp_path):
+    done = run(tmp_path, resource="edge_board", fault="die")
+    assert done.returncode == 0, done.stderr
+    records = read(tmp_path)
+    assert {record.outcome.kind for record in records} == {"ok", "failed"}
+    for record in records:
+        assert [result.rung for result in record.results] == ([0, 1, 2] if record.ok else [0] * len(record.results))
+
+
+@pytest.mark.slow
+def test_a_resource_that_no_node_offers_ends_the_run_at_once(tmp_path):
+    done = run(tmp_path, resource="edge_bord")
+    assert done.returncode == 1
+    assert "no node of this Ray offers 'edge_bord'" in done.stderr
+    assert "Did you mean 'edge_board'?" in done.stderr
+    assert not len(read(tmp_path))
 
 
 @pytest.mark.slow

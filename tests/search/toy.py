@@ -121,10 +121,21 @@ def strategy(name: str = "random", **options: object) -> Strategy:
     return STRATEGIES[name](**{"trials": 12, "rungs": [1, 3], "objectives": objectives, **options})
 
 
+def offer_a_board() -> None:
+    """Let the Ray of this process's own offer `edge_board`, as a node of a cluster would."""
+    import ray
+
+    init = ray.init
+    ray.init = lambda *args, **options: init(*args, resources={"edge_board": 1}, **options)
+
+
 def main(run_dir: str, launcher: str, workers: int, options: dict[str, object]) -> None:
     evaluate = Evaluate(step_s=float(options.pop("step_s", 0.0)), fault=str(options.pop("fault", "")))
+    board = str(options.pop("resource", ""))
     chosen = strategy(**options)
-    launch = LAUNCHERS["ray"](workers=workers) if launcher == "ray" else LAUNCHERS["serial"]()
+    launch = LAUNCHERS["ray"](workers=workers, resource=board) if launcher == "ray" else LAUNCHERS["serial"]()
+    if board:
+        offer_a_board()
     with Log.open(Path(run_dir)) as log:
         log.started({"command": sys.argv})
         progress = Progress(chosen.trials, goals=chosen.goals, last=chosen.rung)

@@ -1,0 +1,183 @@
+"""Latency from a table: predicted where the table tells enough, measured where it does not."""
+
+import json
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from hashlib import sha1
+from pathlib import Path
+from typing import Any, ClassVar
+
+from torch import nn
+
+from evaluators.api import Measurements
+from evaluators.latency import BACKENDS
+from evaluators.latency._deployed import Deployed
+from evaluators.latency._paired import Forward, Ready, sized
+from evaluators.latency._predictor import LEVEL, UNSURE, Foretold, Predictor
+from evaluators.latency._table import KEY, LatencyTable, measurement
+from evaluators.latency._work import work_of
+from evaluators.turns import DeviceTurns
+from space import Arch
+
+HOW = "python -m evaluators.latency table +space=... latency=... measures one"
+OPTION = {"latency_precision": "precision", "latency_threads": "threads", "latency_batch_size": "batch_size"}
+
+
+@BACKENDS.register("predicted")
+@dataclass(frozen=True, kw_only=True)
+class Predicted(Deployed):
+    """A member of the table has the latency that was measured then. Others have the predictor's, marked `latency_predicted`, with
+    its 90 % interval; where that is wider than `unsure` (end to end, as a share), or a choice is one that no member of the table
+    has, they are measured as the table was.
+
+    table: the file. runtime: the backend that it was measured on, as `latency=` calls it; empty is the table's. precision, threads,
+    batch_size and the device have to be the table's. away: the table is another device's, say a board's: nothing is measured here.
+    """
+
+    backend: ClassVar[str] = "predicted"
+    precisions: ClassVar[tuple[str, ...]] = ("fp32", "bf16", "fp16", "int8")
+
+    table: str = ""
+    runtime: str = ""
+    unsure: float = UNSURE
+    away: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.unsure > 0:
+            raise ValueError(f"latency.unsure is {self.unsure}; it has to be above 0: the width of an interval, as a share")
+        if self.runtime == self.backend:
+            raise ValueError(f"latency.runtime: given {self.runtime}; allowed: what measures, as latency=onnxruntime names it")
+
+    @property
+    def read(self) -> LatencyTable:
+        """ValueError where there is none to read."""
+        if not self.table:
+            raise ValueError(f"latency.table: not given; expected the path of a latency table, latency.table=... ({HOW})")
+        return table_at(self.table)
+
+    @property
+    def measuring(self) -> Deployed:
+        """What the table was measured with, set up as this is."""
+        name = self.runtime or (self.read.key["latency_backend"] if self.table else "torch")
+        shared = {field.name: getattr(self, field.name) for field in fields(Deployed)}
+        return BACKENDS[name](**{**shared, "also": {}})
+
+    @property
+    def missing(self) -> list[str]:
+        return self.measuring.missing if not self.away else []
+
+    @property
+    def transforms(self) -> bool:
+        return self.measuring.transforms and not self.away
+
+    @property
+    def keeps(self) -> bool:
+        return self.measuring.keeps
+
+    @property
+    def resolved_device(self) -> str:
+        return "cpu" if self.away else self.measuring.resolved_device
+
+    def check_here(self) -> None:
+        """ValueError where the table cannot serve here: it is not there, or was measured on something else."""
+        key = self.read.key
+        predictor_at(self.table)
+        if not self.away:
+            backend = self.measuring
+            backend.check_here()
+            self._same({name: key[name] for name in KEY}, {**backend.facts(), "latency_batch_size": self.batch_size})
+
+    def check_for(self, baseline: Arch, input_size: Sequence[int], classes: int) -> None:
+        """ValueError where the table is that of other networks: their input, their outputs, what they are compared with."""
+        self._same(self.read.key, {"latency_input_size": sized(input_size), "classes": classes, "baseline_id": baseline.id})
+
+    def _same(self, there: Measurements, here: Measurements) -> None:
+        for name in KEY:
+            if name in here and here[name] != there[name]:
+                option = OPTION.get(name)
+                remedy = f"latency.{option}={there[name]}, or " if option else ""
+                away = ", or latency.away=true where the table is meant to be another device's" if name == "latency_device" else ""
+                given = f"latency.table: {self.table} was measured with {name.removeprefix('latency_')} {there[name]}"
+                raise ValueError(f"{given}, this run has {here[name]}; allowed: {remedy}a table of its own ({HOW}){away}")
+
+    def foretold(self, arch: Arch) -> Measurements | None:
+        """What the table says of a member without measuring it; None where it has to be measured."""
+        table = self.read
+        if arch.id in table.members:
+            return {**measurement(table.members[arch.id]), "latency_predicted": 0}
+        predictor = predictor_at(self.table)
+        size = tuple(int(side) for side in table.key["latency_input_size"].split("x"))
+        said = predictor(arch, work_of(arch, input_size=size, classes=table.key["classes"]))
+        unsure = bool(predictor.features.unseen(arch)) or said.width > self.unsure
+        if unsure and not self.away:
+            return None
+        elsewhere = {"latency_away": 1, "latency_unsure": int(unsure)} if self.away else {}
+        return {**figures(said, table.baseline_ms), **table.key_figures, "latency_predicted": 1, **elsewhere}
+
+    def prepare(self, module: nn.Module, input_size: Sequence[int]) -> Forward:
+        return self.measuring.prepare(module, input_size)
+
+    def ready(self, module: nn.Module, input_size: Sequence[int]) -> Ready:
+        return self.measuring.ready(module, input_size)
+
+    def conditions(self) -> AbstractContextManager[object]:
+        return self.measuring.conditions()
+
+    def measure(
+        self, candidate: nn.Module, baseline: nn.Module | Ready, input_size: Sequence[int], turns: DeviceTurns | None = None
+    ) -> dict[str, float | int | str | None]:
+        return {**self.measuring.measure(candidate, baseline, input_size, turns), "latency_predicted": 0}
+
+    def facts(self) -> Measurements:
+        return self.measuring.facts()
+
+
+def figures(said: Foretold, baseline_ms: float) -> dict[str, float]:
+    """A prediction under the names of a measurement: milliseconds are those beside the table's usual baseline."""
+    ends = {"": said.ratio, "_low": said.low, "_high": said.high}
+    times = {f"latency{end}_ms": ratio * baseline_ms for end, ratio in ends.items()}
+    ratios = {f"latency_ratio{end}": ratio for end, ratio in ends.items()}
+    return {**times, "latency_level": LEVEL, **ratios, "latency_width": said.width, "baseline_latency_ms": baseline_ms}
+
+
+def table_at(path: str) -> LatencyTable:
+    """The table in a file, read again where the file has changed."""
+    file = Path(path).expanduser().resolve()
+    return _table(file, file.stat().st_mtime_ns if file.exists() else 0)
+
+
+def predictor_at(path: str) -> Predictor:
+    """Fitted to the table in a file: once in a process."""
+    file = Path(path).expanduser().resolve()
+    return _predictor(table_at(path), digest(file))
+
+
+@lru_cache(maxsize=8)
+def _table(file: Path, changed: int) -> LatencyTable:
+    return LatencyTable.read(file)
+
+
+@lru_cache(maxsize=8)
+def _predictor(table: LatencyTable, content: str) -> Predictor:
+    return Predictor(table, model_chosen(table.path, content))
+
+
+def stated_beside(file: Path) -> Path:
+    """Where the choice of a model and its error are kept."""
+    return file.with_suffix(".json")
+
+
+def digest(file: Path) -> str:
+    return sha1(file.read_bytes()).hexdigest()
+
+
+def model_chosen(file: Path, content: str) -> str:
+    """The model that was chosen for exactly this table; '' where that is not known, and is to be found again."""
+    try:
+        said: dict[str, Any] = json.loads(stated_beside(file).read_text())
+    except (OSError, ValueError):
+        return ""
+    return said["model"] if said.get("table") == content else ""

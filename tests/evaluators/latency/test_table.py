@@ -1,0 +1,259 @@
+"""Latency tables and the predictor fitted to them: on a table that is written here, of a network whose latency is a known sum."""
+
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from config import compose, load_space
+from evaluators.latency import CannotRun
+from evaluators.latency._measuring import Measuring
+from evaluators.latency._members import members
+from evaluators.latency._predictor import LEAST, MODELS, Predictor
+from evaluators.latency._table import LatencyTable, Writer, arch_of, measurement
+from evaluators.latency._work import WORK, work_of
+from evaluators.latency.predicted import Predicted
+from evaluators.latency.torch import Torch
+
+SIZE = (64, 64)
+NARROW = [f"space.input_size=[{SIZE[0]},{SIZE[1]}]", "space.arch.stage1.mixer=pool", "space.arch.stage2.mixer=pool"]
+COUNT = 30
+
+
+@pytest.fixture(scope="module")
+def space():
+    with compose(overrides := ["+space=segformer_b0", *NARROW]) as conf:
+        return load_space(conf, "segformer_b0", overrides)
+
+
+def ratio_of(work):
+    """Additive, as on a device that runs one operator after the other."""
+    return 0.1 + work["work_dense_macs_g"] * 3 + work["work_other_traffic_mb"] / 100 + work["work_calls"] / 1000
+
+
+def figures(ratio, **changed):
+    told = {f"latency{end}_ms": ratio * 50 for end in ("", "_low", "_high")} | {
+        f"latency_ratio{e}": ratio for e in ("", "_low", "_high")
+    }
+    key = {**Torch(device="cpu", threads=1).facts(), "latency_batch_size": 1, "latency_input_size": "64x64"}
+    return {**told, **key, "baseline_latency_ms": 50.0, "baseline_spread": 0.0, "latency_disturbed": 0, **changed}
+
+
+def write(path, space, count=COUNT, **changed):
+    for member in members(space, count):
+        work = work_of(member.arch, input_size=SIZE, classes=20)
+        facts = {"classes": 20, "baseline_id": space.baseline.id}
+        Writer(path, space).add(member, work=work, found=figures(ratio_of(work), **changed), facts=facts)
+    return path
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, space):
+    return write(tmp_path_factory.mktemp("table") / "table.csv", space)
+
+
+def test_any_beginning_of_the_members_has_the_baseline_and_each_once(space):
+    whole = members(space, COUNT)
+    assert [m.arch.id for m in members(space, 10)] == [m.arch.id for m in whole[:10]]
+    assert (whole[0].kind, whole[0].arch) == ("baseline", space.baseline)
+    assert len({m.arch.id for m in whole}) == COUNT
+    assert {m.kind for m in whole} >= {"random"}
+
+
+def test_what_is_written_is_read(written, space):
+    table = LatencyTable.read(written)
+    row = table.members[space.baseline.id]
+    assert arch_of(row) == space.baseline
+    assert measurement(row) == figures(row["latency_ratio"])
+    assert table.key["latency_threads"] == 1
+    assert table.baseline_ms == 50
+    assert written.read_text().startswith("arch_id,member,note,norm_layout,stage1.depth")
+
+
+def test_the_row_beside_the_faster_baseline_counts_and_a_torn_line_does_not(tmp_path, space):
+    path = write(tmp_path / "t.csv", space, 3)
+    member = members(space, 3)[2]
+    slow = figures(9.0, baseline_latency_ms=99.0)
+    Writer(path, space).add(member, work=dict.fromkeys(WORK, 1.0), found=slow, facts={"classes": 20, "baseline_id": "x"})
+    with path.open("a") as file:
+        file.write("half a row")
+    table = LatencyTable.read(path)
+    assert len(table.rows) == 4
+    assert table.members[member.arch.id]["latency_ratio"] != 9.0
+    Writer(path, space).mend()
+    assert path.read_text().endswith("\n")
+
+
+@pytest.mark.parametrize(("text", "said"), [(None, "no latency table to read"), ("a,b\n1,2\n", "it has no column arch_id")])
+def test_what_is_no_table_is_refused(tmp_path, text, said):
+    path = tmp_path / "t.csv"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ValueError, match=said):
+        LatencyTable.read(path)
+
+
+def test_the_predictor_finds_a_sum_and_its_error_is_of_members_left_out(written, space):
+    predictor = Predictor(LatencyTable.read(written))
+    said = predictor.error()
+    assert said["median_error_percent"] < 2
+    assert said["spearman"] > 0.98
+    assert said["held_out"] >= LEAST
+    rng = random.Random("unseen")
+    for arch in (space.sample(rng) for _ in range(3)):
+        work = work_of(arch, input_size=SIZE, classes=20)
+        found = predictor(arch, work)
+        assert found.ratio == pytest.approx(ratio_of(work), rel=0.1)
+        assert found.low <= found.ratio <= found.high
+
+
+@pytest.mark.parametrize("name", MODELS.names())
+def test_every_model_knows_what_it_was_fitted_to_better_than_the_mean(name, written):
+    data = Predictor(LatencyTable.read(written)).data
+    said = data.model(name).predict(data.chosen, data.counted)
+    assert (said > 0).all()
+    assert abs(said / data.ratios - 1).mean() < abs(data.ratios.mean() / data.ratios - 1).mean()
+
+
+def test_too_few_members_are_refused(tmp_path, space):
+    with pytest.raises(ValueError, match=rf"5 members were measured; a predictor needs {LEAST}"):
+        Predictor(LatencyTable.read(write(tmp_path / "t.csv", space, 5)))
+
+
+def test_work_is_counted_and_views_are_not(space):
+    work = work_of(space.baseline, input_size=SIZE, classes=20)
+    assert set(work) == set(WORK)
+    assert work["work_dense_macs_g"] > 0
+    twice = work_of(space.baseline, input_size=(SIZE[0] * 2, SIZE[1]), classes=20)
+    assert twice["work_dense_macs_g"] == pytest.approx(2 * work["work_dense_macs_g"])
+    assert twice["work_calls"] == work["work_calls"]
+
+
+def predicted(written, **options):
+    return Predicted(table=str(written), threads=1, **options)
+
+
+def test_a_member_of_the_table_has_what_was_measured(written, space):
+    row = LatencyTable.read(written).members[space.baseline.id]
+    assert predicted(written).foretold(space.baseline) == {**measurement(row), "latency_predicted": 0}
+
+
+def test_another_is_predicted_where_the_interval_is_narrow_and_the_choices_are_known(written, space):
+    arch = next(a for a in (space.sample(random.Random(n)) for n in range(99)) if a.id not in LatencyTable.read(written).members)
+    told = predicted(written, unsure=9.0).foretold(arch)
+    if told is None:  # the draw has a choice that no row has
+        told = predicted(written, away=True).foretold(arch)
+    assert told["latency_predicted"] == 1
+    assert told["latency_ratio_low"] <= told["latency_ratio"] <= told["latency_ratio_high"]
+    assert told["latency_ms"] == pytest.approx(told["latency_ratio"] * 50)
+    assert told["latency_level"] == 0.9
+    assert predicted(written, unsure=1e-9).foretold(arch) is None
+
+
+def test_a_choice_that_the_table_never_saw_is_measured(written, space):
+    with compose(["+space=segformer_b0"]) as conf:
+        whole = load_space(conf, "segformer_b0", [])
+    assert whole.baseline.arch["stage1"]["mixer"]["name"] == "attention"
+    changed = next(c.arch for c in whole.changes(whole.baseline) if (c.name, c.after) == ("stage1.mixer", "channel_attention"))
+    assert predicted(written, unsure=9.0).foretold(changed) is None
+    assert predicted(written, away=True).foretold(changed)["latency_unsure"] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"table": ""}, r"latency\.table: not given"),
+        ({"table": "nowhere.csv"}, r"nowhere\.csv: no latency table to read"),
+        ({"threads": 7}, r"threads 1, this run has 7; allowed: latency\.threads=1"),
+        ({"precision": "bf16"}, r"precision fp32, this run has bf16"),
+        ({"batch_size": 2}, r"batch_size 1, this run has 2"),
+        ({"runtime": "torch_compile"}, r"backend torch, this run has torch_compile|C\+\+|compiler"),
+    ],
+)
+def test_a_table_of_something_else_is_refused(written, options, said):
+    with pytest.raises(ValueError, match=said):
+        replace(predicted(written), **options).check_here()
+
+
+def test_another_devices_table_is_taken_where_nothing_is_measured_here(tmp_path, space):
+    path = write(tmp_path / "t.csv", space, LEAST, latency_device="chip")
+    with pytest.raises(ValueError, match=r"device chip, this run has .*latency\.away=true"):
+        predicted(path).check_here()
+    predicted(path, away=True).check_here()
+
+
+def test_a_table_of_other_networks_is_refused(written, space):
+    backend = predicted(written)
+    backend.check_here()
+    backend.check_for(space.baseline, SIZE, 20)
+    with pytest.raises(ValueError, match="input_size 64x64, this run has 32x32"):
+        backend.check_for(space.baseline, (32, 32), 20)
+    with pytest.raises(ValueError, match="classes 20, this run has 3"):
+        backend.check_for(space.baseline, SIZE, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [({"unsure": 0}, r"latency\.unsure is 0"), ({"runtime": "predicted"}, r"latency\.runtime")]
+)
+def test_bad_options_are_refused(options, said):
+    with pytest.raises(ValueError, match=said):
+        Predicted(**options)
+
+
+class Bench:
+    """Measures nothing: what the machine would say, by the order of the asks; the third cannot be run."""
+
+    def __init__(self, slow=()):
+        self.asked, self.slow = 0, slow
+
+    def measure(self, name, candidate):
+        self.asked += 1
+        if self.asked == 3:
+            raise CannotRun("torch", "no kernel")
+        return figures(1.0, baseline_latency_ms=500.0 if self.asked in self.slow else 50.0)
+
+
+def measuring(path, space, bench):
+    made = Measuring(space, Torch(device="cpu", threads=1), 20, path)
+    made.__dict__["bench"] = bench
+    return made
+
+
+def test_a_table_goes_on_where_it_was_stopped_and_doubtful_members_are_measured_again(tmp_path, space, monkeypatch):
+    monkeypatch.setattr(Measuring, "key", property(lambda self: {**figures(1), **self.facts}))
+    path, wanted, seen = tmp_path / "t.csv", members(space, 8), []
+
+    def told(done, member, found, why):
+        seen.append((done, why))
+        if len(seen) == 5:
+            raise KeyboardInterrupt
+
+    first = Bench(slow=(2,))
+    with pytest.raises(KeyboardInterrupt):
+        measuring(path, space, first).run(wanted, told)
+    assert (len(seen), seen[2]) == (5, (3, "torch cannot run it: no kernel"))
+    second = Bench()
+    second.asked = 10
+    table = measuring(path, space, second).run(wanted, told)
+    assert second.asked == 10 + 3 + 1  # those that were missing, and the one beside a slow baseline
+    assert (len(table.rows), len(table.members), table.slowed) == (9, 7, [])
+    assert table.members[wanted[1].arch.id]["baseline_latency_ms"] == 50
+
+
+def test_a_file_of_something_else_is_not_extended(written, space, monkeypatch):
+    made = measuring(written, space, Bench())
+    monkeypatch.setattr(Measuring, "key", property(lambda self: {**figures(1, latency_threads=2), **self.facts}))
+    with pytest.raises(ValueError, match=r"measured with threads 1, here it is 2.*--out"):
+        made.known()
+
+
+def test_the_choice_of_a_model_is_kept_only_for_the_same_table(tmp_path, space):
+    from evaluators.latency.predicted import digest, model_chosen, stated_beside
+
+    path = write(tmp_path / "t.csv", space, 3)
+    stated_beside(path).write_text(json.dumps({"model": "work", "table": digest(path)}))
+    assert model_chosen(path, digest(path)) == "work"
+    assert model_chosen(path, "changed") == ""
+    assert model_chosen(Path("nowhere.csv"), "") == ""
