@@ -1,7 +1,7 @@
 """Paredown from Python or a notebook: `python docs/library.py results/<space>/<run>`.
 
 Reads a run, its front as a pandas frame, builds a member of the front, with its weights where the run kept them
-(`search.keep=true`), and draws the front. Nothing is trained.
+(`search.keep=true`), exports the knee and draws the front. Nothing is trained.
 """
 
 import sys
@@ -9,13 +9,14 @@ from pathlib import Path
 
 import torch
 
+from report.export.command import Wanted, export
+from report.export.member import NoWeights, chosen, loaded
 from report.frame import curves_frame, front_frame, trials_frame
 from report.front import compare
 from report.names import arch_names
 from report.picture import write_png
 from report.run import load
 from space import build
-from space.weights import read
 
 
 def main(run_dir: Path) -> None:
@@ -39,10 +40,16 @@ def main(run_dir: Path) -> None:
     with torch.inference_mode():
         print(f"{arch}: {tuple(network(torch.zeros(1, 3, 64, 64)).shape)}")
 
-    # ... or as it was trained, where the run kept its checkpoints.
-    kept = sorted((run.directory / "checkpoints" / str(front.iloc[0]["trial"])).glob("rung_*.pt"))
-    if kept:
-        print(f"weights of {kept[-1].name}: {sum(p.numel() for p in read(kept[-1]).network().parameters())} parameters")
+    # ... or as it was trained, where the run kept its checkpoints: the best, the knee, the baseline, or a trial by its number.
+    knee = chosen(run, compare(run), "knee")
+    try:
+        member = loaded(knee, input_size=(64, 64))
+        print(f"weights: {member.weights}, {sum(p.numel() for p in member.module.parameters())} parameters")
+    except NoWeights as error:
+        print(error)
+
+    # The knee as files, as `python -m report export` writes them; other formats: onnx, torch, safetensors, hf.
+    export(Wanted(run_dir, "knee", ("arch",), folder=Path("knee")))
 
     # The picture of the report; `trials` and `front` draw any other.
     write_png(compare(run), Path("front.png"), title=run.name, names=arch_names(run.conf))

@@ -1,18 +1,22 @@
-"""Records to results: front.csv, front.png, report.html and the winners' files, all from config.yaml and trials.jsonl alone;
-of an ablation (plan.yaml) its table, ablation.csv, .md and .tex, and its pictures too."""
+"""Records to results: front.csv, front.png, front.tex, report.md, report.html and the winners' files, all from config.yaml and
+trials.jsonl alone; of an ablation (plan.yaml) its table, ablation.csv, .md and .tex, and its pictures too."""
 
 from pathlib import Path
 
 from report.ablation import ablation_of
 from report.ablation_page import write_ablation
 from report.ablation_table import summary as ablation_summary
+from report.drawn import drawn
 from report.export import write_arches, write_csv
+from report.follow import followed
 from report.front import compare as compared  # report.compare is the module that compares runs
 from report.html import write_html
 from report.names import arch_names
+from report.paper import write_markdown, write_tex
 from report.picture import write_png
 from report.run import load
 from report.table import standing, summary_text
+from report.view import View
 
 __all__ = ["summary", "write"]
 
@@ -24,8 +28,11 @@ def write(run_dir: Path | str) -> Path:
     write_arches(comparison, run.directory / "arches")
     write_csv(comparison, run.directory / "front.csv")
     write_png(comparison, run.directory / "front.png", title=run.name, names=names)
+    write_tex(comparison, run.directory / "front.tex", title=run.name, names=names)
+    write_markdown(run, comparison, run.directory / "report.md", names=names)
     ablation = write_ablation(run)
-    return write_html(run, comparison, run.directory / "report.html", names=names, ablation=ablation)
+    pictures = drawn(View(run.name, followed(run.directory)))
+    return write_html(run, comparison, run.directory / "report.html", names=names, ablation=ablation, drawn=pictures)
 
 
 def summary(run_dir: Path | str) -> str:

@@ -3,6 +3,7 @@
 python -m report serve [results/...]                  a live page over one run or many
 python -m report compare results/a results/b ...      front against front
 python -m report optuna results/... --to study.db     a study that optuna-dashboard opens
+python -m report export results/... --trial knee --to onnx   one network as files to ship
 """
 
 import argparse
@@ -79,7 +80,19 @@ def optuna(arguments: list[str]) -> None:
     print(f"Written: {given.to}. Look at it: optuna-dashboard {'sqlite:///' * (given.to.suffix != '.journal')}{given.to}")
 
 
-COMMANDS = {"serve": serve, "compare": compare, "optuna": optuna}
+def export(arguments: list[str]) -> None:
+    """Write one network of a run as files to ship: report/export/command.py."""
+    from report.export.command import export, wanted
+
+    wish = wanted(arguments)
+    know(wish.run_dir)
+    refused = export(wish).refused
+    if refused:
+        reasons = {why: ",".join(name for name in refused if refused[name] == why) for why in refused.values()}
+        raise ValueError("\n".join(f"--to {names}: {why}" for why, names in reasons.items()))
+
+
+COMMANDS = {"serve": serve, "compare": compare, "optuna": optuna, "export": export}
 
 
 def _loaded(run_dirs: Sequence[Path]) -> list[Any]:

@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 from report.ablation import Ablation
 from report.figures import figure
 from report.picture import INK
-from report.places import places
 from report.run import Run
 from search.effects import DUST, holm_values
+from space.places import places
 
 PANELS = 12
 """Interactions drawn; of more, those with the smallest p-values."""

@@ -44,6 +44,10 @@ KNOWN = {
         "FLOPs, YOLOX's", "G", 3, meaning="As YOLOX's tables count them: twice MACs and biases, batch norms at four per element"
     ),
     "attention_macs_g": Figure("MACs of attention", "G", 2, meaning="Multiply-adds of attention's two products, a part of MACs"),
+    "layer_macs_g": Figure("MACs of layers", "G", 2, meaning="Multiply-adds of convolutions and linear layers, a part of MACs"),
+    "mixing_macs_g": Figure("MACs of mixing", "G", 2, meaning="Multiply-adds between tokens, the rest of MACs"),
+    "weight_traffic_mb": Figure("Weights moved", "MB", 0, meaning="Bytes of weights that one forward pass reads"),
+    "activation_traffic_mb": Figure("Maps moved", "MB", 0, meaning="Bytes of maps that one forward pass reads and writes"),
     "pool_adds_g": Figure("Pooling", "G adds", 3, meaning="Additions of poolings, which no count of MACs sees"),
     "norm_elements_m": Figure("Norms", "M", 1, meaning="Elements that normalisations go over, in millions"),
     "frozen_params_m": Figure("Frozen", "M", 2, meaning="Parameters that training leaves as they are, in millions"),

@@ -7,8 +7,8 @@ import pandas as pd
 from report.figures import figure
 from report.front import compare
 from report.names import arch_names
-from report.places import places
 from report.run import Run, Trial
+from space.places import places
 
 
 def trials_frame(run: Run) -> pd.DataFrame:

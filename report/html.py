@@ -1,6 +1,6 @@
 """report.html: one file that opens anywhere, offline. Python says what stands on the page; page.jinja, page.css and page.js how."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,22 @@ from report.table import columns, standing
 from report.verdict import unlearned_text
 
 FOLDER = Path(__file__).parent
+REFUSED = ("infeasible", "failed")
 DRIFT = 0.1
 """A baseline reading that differs from the run's median by more than this share is marked."""
 
 
 def write_html(
-    run: Run, comparison: Comparison, path: Path, *, names: Mapping[str, str], ablation: Mapping[str, Any] | None = None
+    run: Run,
+    comparison: Comparison,
+    path: Path,
+    *,
+    names: Mapping[str, str],
+    ablation: Mapping[str, Any] | None = None,
+    drawn: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
-    """Render the page; returns its path. `ablation` is what report/ablation_page.py shows of one."""
+    """Render the page; returns its path. `ablation` is what report/ablation_page.py shows of one, `drawn` the ready pictures of
+    report/drawn.py."""
     templates = Environment(
         loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -49,6 +57,8 @@ def write_html(
         enough=ENOUGH,
         trials=[trial_row(trial, run, comparison, names) for trial in run.trials],
         picture=picture(run, comparison, names),
+        drawn=drawn,
+        refused=[trial_row(trial, run, comparison, names) for trial in run.trials if trial.kind in REFUSED],
         made=made(run),
         conf=yaml.safe_dump(dict(run.conf), sort_keys=False) if run.conf else "",
         css=(FOLDER / "page.css").read_text(),
@@ -117,6 +127,7 @@ def picture(run: Run, comparison: Comparison, names: Mapping[str, str]) -> dict[
             "baseline": network.arch.id == baseline,
             "changes": [str(change) for change in network.changes],
             "values": {k: v for k, v in network.measurements.items() if isinstance(v, int | float)},
+            "deviation": dict(network.deviation),
         }
         for network in comparison.networks
     ]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from report.places import INACTIVE, places
 from report.run import Run, Trial
+from space.places import INACTIVE, places
 
 ENOUGH = 20
 """Fewer members than this tell nothing of the choices."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from report.front import Network
 from space import Arch
 
 ARCHES = Path(__file__).parents[1] / "conf" / "arch"
@@ -17,3 +18,8 @@ def arch_names(conf: Mapping[str, Any]) -> dict[str, str]:
     mentioned = [space.get("baseline"), *(space.get("known") or []), *listed]
     files = [ARCHES / f"{name}.yaml" for name in mentioned if isinstance(name, str)]
     return {Arch.from_yaml(file).id: file.stem for file in files if file.is_file()}
+
+
+def called(network: Network, names: Mapping[str, str]) -> str:
+    """The name that people use for it, else the beginning of its id."""
+    return names.get(network.arch.id, network.id8)

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from report.places import places
 from report.run import Run, Trial
 from search.objectives import point
+from space.places import places
 
 if TYPE_CHECKING:
     import optuna

@@ -20,8 +20,12 @@ function trace(points, x, y, name, look) {
   const found = { name, x: shown.map((p) => p.values[x]), y: shown.map((p) => p.values[y]), text: shown.map(hover), customdata: shown.map((p) => p.trial),
     hovertemplate: "%{text}<extra></extra>", type: "scatter", mode: "markers", ...look };
   for (const [side, axis] of [["error_x", x], ["error_y", y]]) {
+    const bar = { type: "data", thickness: 1.2, width: 3, color: look.marker.color };
+    if (axis !== "latency_ms" && look.bars && shown.some((p) => p.deviation[axis])) {
+      found[side] = { ...bar, array: shown.map((p) => p.deviation[axis] ?? 0) };
+    }
     if (axis === "latency_ms" && look.bars) {
-      found[side] = { type: "data", symmetric: false, thickness: 1, width: 0, color: look.marker.color,
+      found[side] = { ...bar, symmetric: false,
         array: shown.map((p) => (p.values.latency_high_ms ?? p.values.latency_ms) - p.values.latency_ms),
         arrayminus: shown.map((p) => p.values.latency_ms - (p.values.latency_low_ms ?? p.values.latency_ms)) };
     }
@@ -63,6 +67,16 @@ if (plot) {
   plot.on("plotly_click", (event) => find(event.points[0].customdata));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 }
+
+for (const place of document.querySelectorAll(".still")) {
+  const { data: traces, layout } = JSON.parse(place.nextElementSibling.textContent);
+  Plotly.newPlot(place, traces, layout, { responsive: true, displaylogo: false, displayModeBar: false });
+}
+
+const PAPER = 690;  // pixels between the margins of an A4 page
+const drawn = () => document.querySelectorAll(".js-plotly-plot");
+addEventListener("beforeprint", () => drawn().forEach((place) => Plotly.relayout(place, { autosize: false, width: PAPER })));
+addEventListener("afterprint", () => drawn().forEach((place) => Plotly.relayout(place, { autosize: true, width: null })));
 
 const table = document.getElementById("trials"), body = table.tBodies[0], rows = [...body.rows];
 const search = document.getElementById("search"), kind = document.getElementById("kind");

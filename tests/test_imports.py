@@ -17,7 +17,12 @@ BELOW = {
     "config": ALL - {"run_search"},
     "run_search": ALL,
 }
-ENTRY_POINTS = ("space/__main__.py", "report/__main__.py")  # commands of their own, which join the parts as run_search does
+ENTRY_POINTS = (  # commands of their own, which join the parts as run_search does
+    "space/__main__.py",
+    "report/__main__.py",
+    "evaluators/cost/__main__.py",
+    "evaluators/latency/__main__.py",
+)
 FILES = [
     path
     for name in sorted(ALL)

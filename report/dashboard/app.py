@@ -1,44 +1,50 @@
 """The page's behaviour: what is drawn again when a reader chooses something, or when a log has grown."""
 
-from collections import Counter
-from dataclasses import asdict
 from typing import Any
 
 from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
 
+from report.choices_picture import importance_picture, parallel_picture
 from report.dashboard import page
-from report.dashboard.choices_picture import importance_picture, parallel_picture
+from report.dashboard.listing import list_trials
+from report.dashboard.page import chosen_number
 from report.dashboard.panel import panel
-from report.dashboard.pictures import curves_picture, front_picture, progress_picture
-from report.dashboard.style import empty
-from report.dashboard.table import KINDS, Asked, ordered, selected, table, trial_columns
+from report.dashboard.table import Asked, ordered, table, trial_columns
 from report.dashboard.versus import contest_of, fronts_picture, versus_table
-from report.dashboard.view import View
 from report.dashboard.watch import Watch
 from report.figures import figure
 from report.importance import ENOUGH
+from report.pictures import curves_picture, front_picture, progress_picture
+from report.style import empty
 from report.table import standing
+from report.view import View
 
 SHOWN = 8
 """Choices in the parallel coordinates to begin with: those that separate the first objective most."""
-REFUSED = ("infeasible", "failed")
 
 
 def make_app(watch: Watch) -> Dash:
     """The page over `watch`; nothing on it comes from elsewhere."""
     app = Dash(__name__, serve_locally=True, assets_folder="none", suppress_callback_exceptions=True, update_title="")
     app.index_string = page.index()
-    app.layout = lambda: page.page(watch.keys(), watch.keys()[0])  # of every visit: runs may have been added
+    app.layout = lambda: _first_look(watch)  # of every visit: runs may have been added
     _head(app, watch)
     _panes(app, watch)
     _front(app, watch)
-    _tables(app, watch)
+    list_trials(app, watch)
     _curves(app, watch)
     _choices(app, watch)
     _versus(app, watch)
     _choosing(app)
     _panel(app, watch)
     return app
+
+
+def _first_look(watch: Watch) -> Any:
+    """The page with its first tab in it, which saves the browser a way to the server and back."""
+    run = watch.keys()[0]
+    view = watch.view(run)
+    return page.page(watch.keys(), run, page.front_pane(_axes(view), view.picture["across"], view.picture["up"]))
 
 
 def _head(app: Dash, watch: Watch) -> None:
@@ -71,7 +77,7 @@ def _trained(view: View) -> list[dict[str, str]]:
 
 
 def _panes(app: Dash, watch: Watch) -> None:
-    @app.callback(Output("pane", "children"), Input("tab", "value"), Input("run", "value"))
+    @app.callback(Output("pane", "children"), Input("tab", "value"), Input("run", "value"), prevent_initial_call=True)
     def pane(tab: str, run: str) -> Any:
         view = watch.view(run)
         axes, across, up = _axes(view), view.picture["across"], view.picture["up"]
@@ -81,7 +87,7 @@ def _panes(app: Dash, watch: Watch) -> None:
             trained = _trained(view)
             return page.curves_pane(trained, trained[0]["value"] if trained else None)
         if tab == "choices":
-            return page.choices_pane(list(view.choices), list(view.choices)[:SHOWN], axes, up)
+            return page.choices_pane(run, list(view.choices), list(view.choices)[:SHOWN], axes, up)
         if tab == "failures":
             return page.failures_pane()
         if tab == "versus":
@@ -99,7 +105,7 @@ def _front(app: Dash, watch: Watch) -> None:
         State("run", "value"),
     )
     def front(across: str, up: str, _: Any, chosen: Any, run: str) -> Any:
-        return front_picture(watch.view(run), across, up, _number(chosen, run))
+        return front_picture(watch.view(run), across, up, chosen_number(chosen, run))
 
     @app.callback(
         Output({"picture": "progress"}, "figure"),
@@ -110,76 +116,7 @@ def _front(app: Dash, watch: Watch) -> None:
     )
     def progress(over: str, _: Any, run: str) -> Any:
         view = watch.view(run)
-        worst = zip(view.comparison.goals, view.reference or (), strict=False)
-        told = ", ".join(f"{figure(goal.name).label} {figure(goal.name).text(goal.sign * value)}" for goal, value in worst)
-        return progress_picture(view, over), f"Counted from {told}: the worst that was trained." if told else ""
-
-
-def _tables(app: Dash, watch: Watch) -> None:
-    @app.callback(
-        Output("trials-table", "children"),
-        Input("trials-state", "data"),
-        Input("trials-words", "value"),
-        Input("trials-kind", "value"),
-        Input("version", "data"),
-        Input("chosen", "data"),
-        State("run", "value"),
-    )
-    def trials(state: Any, words: Any, kind: Any, _: Any, chosen: Any, run: str) -> Any:
-        view, asked = watch.view(run), Asked(**(state | {"words": words or "", "kind": kind or ""}))
-        asked = Asked(**(asdict(asked) | {"page": 0})) if ctx.triggered_id in ("trials-words", "trials-kind") else asked
-        return table("trials", trial_columns(view), selected(view, asked), asked, _number(chosen, run))
-
-    @app.callback(
-        Output("failures-table", "children"),
-        Output("failures-summary", "children"),
-        Input("failures-state", "data"),
-        Input("version", "data"),
-        Input("chosen", "data"),
-        State("run", "value"),
-    )
-    def failures(state: Any, _: Any, chosen: Any, run: str) -> Any:
-        view, asked = watch.view(run), Asked(**state)
-        found = selected(view, asked, REFUSED)
-        counted = Counter((view.standing(trial), _cause(trial.reason)) for trial in found)
-        cards = [
-            html.Div(
-                [html.B(str(count)), html.Span(f"{cause}"), html.Span(KINDS[kind], className=f"badge {kind}")],
-                className="count-card",
-            )
-            for (kind, cause), count in counted.most_common(8)
-        ]
-        told = (
-            html.Div(cards, className="count-cards") if cards else html.P("No trial failed or was over a limit.", className="soft")
-        )
-        return table("failures", trial_columns(view, failures=True), found, asked, _number(chosen, run)), told
-
-    for name in ("trials", "failures"):
-        _turning(app, name)
-
-
-def _cause(reason: str) -> str:
-    """What a reason begins with: the limit, or the failure's type."""
-    first = reason.split(":")[0]
-    return first.split()[0] if " is over its limit" in first else first
-
-
-def _turning(app: Dash, name: str) -> None:
-    """Sort by a heading, turn a page."""
-
-    @app.callback(
-        Output(f"{name}-state", "data"),
-        Input({"sort": name, "by": ALL}, "n_clicks"),
-        Input({"turn": name, "to": ALL}, "n_clicks"),
-        State(f"{name}-state", "data"),
-        prevent_initial_call=True,
-    )
-    def turn(_: Any, __: Any, state: Any) -> Any:
-        if not ctx.triggered[0]["value"]:
-            return no_update  # a table that was just drawn, not a click
-        asked, clicked = Asked(**state), ctx.triggered_id
-        turned = asked.sorted_by(clicked["by"]) if "sort" in clicked else Asked(**(state | {"page": asked.page + clicked["to"]}))
-        return asdict(turned)
+        return progress_picture(view, over), view.counted_from
 
 
 def _curves(app: Dash, watch: Watch) -> None:
@@ -199,8 +136,8 @@ def _curves(app: Dash, watch: Watch) -> None:
         told = [html.P("No trial is running.", className="soft")]
         if running:
             title = html.H2(f"{len(running)} running" if not view.run.finished else f"{len(running)} left open")
-            told = [title, page.card(html.Div(table("running", columns, newest, Asked(up=False), _number(chosen, run))[0]))]
-        return curves_picture(view, name, _number(chosen, run)), told
+            told = [title, page.card(html.Div(table("running", columns, newest, Asked(up=False), chosen_number(chosen, run))[0]))]
+        return curves_picture(view, name, chosen_number(chosen, run)), told
 
 
 def _choices(app: Dash, watch: Watch) -> None:
@@ -214,8 +151,8 @@ def _choices(app: Dash, watch: Watch) -> None:
     def parallel(places: Any, name: str, _: Any, run: str) -> Any:
         return parallel_picture(watch.view(run), places or [], name)
 
-    @app.callback(Output("importance", "children"), Input("run", "value"), State("version", "data"))
-    def importance(run: str, _: Any) -> Any:
+    @app.callback(Output("importance", "children"), Input("importance-of", "data"))
+    def importance(run: str) -> Any:
         found = watch.view(run).importances
         if not found:
             return html.P(f"Fewer than {ENOUGH} networks have been fully trained: too few to tell.", className="soft")
@@ -253,11 +190,6 @@ def _versus(app: Dash, watch: Watch) -> None:
         return fronts_picture(views, across, up), told
 
 
-def _number(chosen: Any, run: str) -> int | None:
-    """The chosen trial, where it is one of this run."""
-    return chosen["trial"] if chosen and chosen["run"] == run else None
-
-
 def _choosing(app: Dash) -> None:
     """A click on a point or a line of a table chooses its trial; one of another run changes to that run."""
 
@@ -284,7 +216,7 @@ def _choosing(app: Dash) -> None:
 def _panel(app: Dash, watch: Watch) -> None:
     @app.callback(Output("panel", "children"), Input("chosen", "data"), Input("run", "value"), Input("version", "data"))
     def shown(chosen: Any, run: str, _: Any) -> Any:
-        return panel(watch.view(run), _number(chosen, run))
+        return panel(watch.view(run), chosen_number(chosen, run))
 
     @app.callback(
         Output("file", "data"),
@@ -294,7 +226,7 @@ def _panel(app: Dash, watch: Watch) -> None:
         prevent_initial_call=True,
     )
     def save(clicks: Any, chosen: Any, run: str) -> Any:
-        number = _number(chosen, run)
+        number = chosen_number(chosen, run)
         if not any(clicks) or number is None:
             return no_update
         arch = watch.view(run).trials[number].arch

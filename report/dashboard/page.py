@@ -5,8 +5,8 @@ from typing import Any
 
 from dash import dcc, html
 
-from report.dashboard.pictures import BUDGETS
 from report.dashboard.table import KINDS
+from report.pictures import BUDGETS
 
 TABS = {
     "front": "Front",
@@ -24,6 +24,8 @@ GRAPH = {
     "modeBarButtons": [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
 }
 FOLDER = Path(__file__).parent
+PLOTLY = "_dash-component-suites/plotly/package_data/plotly.min.js"
+"""Asked for with the page itself: Dash would begin to load it only when a graph is to be drawn."""
 
 
 def index() -> str:
@@ -34,12 +36,13 @@ def index() -> str:
     return f"""<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Paredown</title><link rel="icon" href="data:,">{{%css%}}<style>{style}</style></head>
+<title>Paredown</title><link rel="icon" href="data:,"><script async src="{PLOTLY}"></script>{{%css%}}<style>{style}</style></head>
 <body>{{%app_entry%}}<footer>{{%config%}}{{%scripts%}}{{%renderer%}}</footer></body>
 </html>"""
 
 
-def page(runs: list[str], first: str) -> html.Div:
+def page(runs: list[str], first: str, pane: list[Any]) -> html.Div:
+    """`pane` is the first tab's content."""
     return html.Div(
         [
             dcc.Interval(id="tick", interval=TICK_MS),
@@ -51,7 +54,7 @@ def page(runs: list[str], first: str) -> html.Div:
             html.Header(html.Div(_head(runs, first))),
             html.Div(
                 [
-                    html.Main([_tabs(), html.Div(id="pane")]),
+                    html.Main([_tabs(), html.Div(pane, id="pane")]),
                     html.Aside(id="panel", className="panel"),
                 ],
                 className="body",
@@ -114,7 +117,7 @@ def curves_pane(names: list[dict[str, str]], first: str | None) -> list[Any]:
     ]
 
 
-def choices_pane(places: list[str], shown: list[str], names: list[dict[str, str]], first: str | None) -> list[Any]:
+def choices_pane(run: str, places: list[str], shown: list[str], names: list[dict[str, str]], first: str | None) -> list[Any]:
     picker = dcc.Dropdown(places, shown, id="places", multi=True, className="places", placeholder="choices to draw")
     return [
         card(
@@ -123,7 +126,8 @@ def choices_pane(places: list[str], shown: list[str], names: list[dict[str, str]
             controls=["Choices", picker, "Colour", select("colour", names, first)],
         ),
         html.H2("Which choices matter"),
-        dcc.Loading(html.Div(id="importance"), type="dot", color="#0b6e6e"),
+        dcc.Store(id="importance-of", data=run),  # Dash calls nothing for a new place unless an input of it is new too
+        dcc.Loading(html.Div("Growing forests ...", id="importance"), type="dot", color="#0b6e6e"),
     ]
 
 
@@ -140,3 +144,8 @@ def versus_pane(runs: list[str], axes: list[dict[str, str]], across: str, up: st
         ),
         card(html.Div(id="versus-table", className="inside")),
     ]
+
+
+def chosen_number(chosen: Any, run: str) -> int | None:
+    """The chosen trial, where it is one of this run."""
+    return chosen["trial"] if chosen and chosen["run"] == run else None

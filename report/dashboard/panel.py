@@ -7,13 +7,13 @@ from typing import Any
 from dash import dcc, html
 
 from report.dashboard.drawing import drawing
-from report.dashboard.pictures import curves_picture
 from report.dashboard.table import KINDS
-from report.dashboard.view import View
 from report.figures import LEADING, figure, percent, signed
 from report.front import Network, points_gain
+from report.pictures import curves_picture
 from report.run import Trial
 from report.verdict import tone
+from report.view import View
 
 GRAPH = {"displaylogo": False, "displayModeBar": False, "responsive": True}
 
@@ -101,9 +101,11 @@ def _commands(view: View, trial: Trial, network: Network | None) -> list[Any]:
     kept = view.run.directory / "arches" / f"{network.rank:02d}_{network.id8}.yaml" if network and network.rank else None
     file = shown_path(kept) if kept and kept.is_file() else f"trial_{trial.number}_{trial.arch.id[:8]}.yaml"
     saved = "" if kept and kept.is_file() else " (save it first)"
-    commands = [("Write the run's report again", f"python -m report {shlex.quote(shown_path(view.run.directory))}")]
+    run = shlex.quote(shown_path(view.run.directory))
+    commands = [("Write the run's report again", f"python -m report {run}")]
     if not view.run.conf.get("table"):  # a recorded training cannot be repeated
         commands.insert(0, ("Retrain by the published recipe" + saved, retrain(view, file)))
+        commands.insert(0, ("Export it", f"python -m report export {run} --trial {trial.number} --to arch,onnx"))
     told: list[Any] = [html.Button("Save the architecture as YAML", id={"save": "arch"}, className="plain")]
     for n, (title, command) in enumerate(commands):
         code = html.Pre(command, id=f"command-{n}")

@@ -6,10 +6,10 @@ from typing import Any
 
 from dash import html
 
-from report.dashboard.view import View
 from report.figures import figure
 from report.run import Trial
 from report.table import columns
+from report.view import View
 
 PAGE = 25
 """Rows of a page."""
@@ -63,7 +63,8 @@ def trial_columns(view: View, *, failures: bool = False) -> list[Column]:
     if failures:
         return [*found, Column("reason", "Reason", lambda t: t.reason, lambda t: html.Span(t.reason, className="reason"))]
     found.append(Column("rung", "Epochs", lambda t: t.rung, lambda t: f"{view.epochs(t.rung):g}" if t.rung > 0 else "-", True))
-    found += [_measured(name) for name in columns(view.comparison)]
+    goals = [goal.name for goal in view.comparison.goals]
+    found += [_measured(name) for name in dict.fromkeys([*goals, *columns(view.comparison)])]  # what decides is never cut off
     return [*found, Column("changed", "Changed", lambda t: len(_changes(view, t)), lambda t: _told(view, t))]
 
 

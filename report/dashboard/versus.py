@@ -7,9 +7,9 @@ from typing import Any
 from dash import html
 
 from report.compare import QUARTILES, Contest, contest, spread
-from report.dashboard.style import RUNS, axis, empty, layout
-from report.dashboard.view import View
 from report.figures import figure
+from report.style import RUNS, axis, empty, layout
+from report.view import View
 
 
 def contest_of(views: Sequence[View]) -> Contest:

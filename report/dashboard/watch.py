@@ -8,8 +8,8 @@ from pathlib import Path
 
 from evaluators.tables.recorded_space import restore_network
 from registry import import_plugins, nearest
-from report.dashboard.follow import Follower
-from report.dashboard.view import View
+from report.follow import Follower
+from report.view import View
 from search.records import TRIALS
 
 LISTED = 30

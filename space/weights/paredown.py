@@ -15,8 +15,8 @@ def recognises(content: Mapping[str, Any]) -> bool:
 
 
 def convert(content: Mapping[str, Any]) -> Weights:
-    """A finished rung of a trial (`rung_<k>.pt`) or what it left for others: the moving average where there is one, as that is what
-    was scored, else the network itself. A lower rung has given its weights up to a later one."""
+    """A finished rung of a trial (`rung_<k>.pt`) or what it left for others: what was scored, that is the best epoch or the moving
+    average where there is one, else the network itself. A lower rung has given its weights up to a later one."""
     made, state = content["made"], content["state"]
     if absent := [key for key in MADE if key not in made]:
         raise ValueError(f"{SOURCE}: it does not say what network it is of; missing in 'made': {', '.join(absent)}")

@@ -4,7 +4,6 @@ import random
 
 import report
 from report.importance import ENOUGH, choices, importances
-from report.places import places
 from report.run import load
 
 
@@ -33,11 +32,6 @@ def test_few_members_and_unfinished_searches_tell_nothing(writer, variant_of):
     directory = search(writer, variant_of, ENOUGH // 3)
     assert importances(load(directory)) == ()
     assert "Observational" not in report.write(directory).read_text(encoding="utf-8")
-
-
-def test_places_are_named_as_choices_are():
-    arch = {"stage1": {"depth": 2, "mixer": {"name": "pool", "size": 3}}, "windows": [8, 4]}
-    assert places(arch) == {"stage1.depth": "2", "stage1.mixer": "pool", "stage1.mixer.pool.size": "3", "windows": "[8, 4]"}
 
 
 def test_what_never_differs_or_differs_alike_is_no_choice():

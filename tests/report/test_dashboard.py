@@ -4,19 +4,19 @@ import json
 
 import pytest
 
-from report.dashboard.follow import Follower
 from report.dashboard.server import check_free
 from report.dashboard.watch import Watch, run_dirs
+from report.follow import Follower
 from report.run import load
 
 pytest.importorskip("dash", reason="Dash is not installed: pip install dash")
 
-from report.dashboard.choices_picture import parallel_picture
+from report.choices_picture import parallel_picture
 from report.dashboard.drawing import rows
 from report.dashboard.panel import panel
-from report.dashboard.pictures import BUDGETS, curves_picture, front_picture, progress_picture
 from report.dashboard.table import Asked, ordered, selected, trial_columns
 from report.dashboard.versus import contest_of, fronts_picture, versus_table
+from report.pictures import BUDGETS, curves_picture, front_picture, progress_picture
 
 
 @pytest.fixture

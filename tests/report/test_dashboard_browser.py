@@ -165,6 +165,26 @@ def test_a_trial_is_clicked_and_a_growing_log_is_followed(browser, served, tmp_p
     assert not [url for url in asked if not url.startswith((page.url, "data:", "blob:"))]
 
 
+def test_importance_is_drawn_and_an_architecture_is_saved_and_copied(browser, served, tmp_path):
+    run = write_run(tmp_path / "segformer" / "over", trials=40, running=0, finished=True)
+    page, wrong, _ = opened(browser, served(run))
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator(FRONT).first.click(force=True)
+    page.wait_for_selector("#panel .copy")
+    with page.expect_download() as waiting:
+        page.locator("#panel button.plain").click()
+    saved = Path(waiting.value.path())
+    number = waiting.value.suggested_filename.split("_")[1]
+    assert waiting.value.suggested_filename == f"trial_{number}_{Arch.from_yaml(saved.read_text()).id[:8]}.yaml"
+    commands = page.locator("#panel pre").all_inner_texts()
+    assert f"python -m report export {run} --trial {number} --to arch,onnx" in commands
+    page.locator("#panel .copy").first.click()
+    page.wait_for_function("async text => (await navigator.clipboard.readText()) === text", arg=commands[0])
+    page.locator(".tabs .tab", has_text="Choices").first.click()
+    page.wait_for_selector("#importance .barlayer path", timeout=60_000, state="attached")
+    assert not wrong
+
+
 @pytest.mark.slow
 def test_five_thousand_trials(browser, served, tmp_path):
     """Bounds are wide: a busy machine runs this too."""

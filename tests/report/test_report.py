@@ -53,6 +53,16 @@ def test_a_whole_run_shows_everything(full):
     assert (full / "front.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_page_has_the_pictures_of_the_dashboard(full):
+    shown = without_plotly(page(full))
+    for title in ("What the search found, and when", "How training went", "What was chosen, and what came of it"):
+        assert title in shown
+    stills = [json.loads(text) for text in re.findall(r'class="still".*?<script type="application/json">(.*?)</script>', shown)]
+    assert [still["data"][0]["type"] for still in stills] == ["scatter", "scatter", "parcoords"]
+    assert "What failed or was over a limit" in shown
+    assert "Which choices went with the result" in shown
+
+
 def test_the_page_needs_no_network(full):
     shown = without_plotly(page(full))
     assert not re.findall(r"""(?:src|href)=["'](?:https?:)?//""", shown)

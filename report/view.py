@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from report.dashboard.follow import Follower
+from report.figures import figure
+from report.follow import Follower
 from report.front import Comparison, Network, compare
 from report.html import picture
 from report.importance import Importance, choices, importances
 from report.names import arch_names
-from report.places import places
 from report.run import Run, Trial
 from search.objectives import point
 from search.pareto import Point, dominates, hypervolume
+from space.places import places
 
 SLICES = 60
 """With three objectives and more, hypervolume over time is computed at so many places, as each is dear."""
@@ -98,6 +99,13 @@ class View:
             return None
         worst = [max(values) for values in zip(*points, strict=True)]
         return tuple(goal.sign * given[goal.name] if goal.name in given else w for goal, w in zip(goals, worst, strict=True))
+
+    @property
+    def counted_from(self) -> str:
+        """What hypervolume is counted from, in words; '' where nothing was trained."""
+        worst = zip(self.comparison.goals, self.reference or (), strict=False)
+        told = ", ".join(f"{figure(goal.name).label} {figure(goal.name).text(goal.sign * value)}" for goal, value in worst)
+        return f"Counted from {told}: the worst that was trained." if told else ""
 
     @cached_property
     def progress(self) -> list[dict[str, float]]:

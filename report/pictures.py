@@ -1,13 +1,14 @@
 """The pictures of one run: its front, its progress, its trials' curves. Plain plotly figures; a point's customdata is its trial."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from report.dashboard.style import BASELINE, DOT, FRONT, KNOWN, OPEN, axis, empty, layout
-from report.dashboard.view import View
 from report.figures import figure
 from report.front import Network
 from report.run import Trial
+from report.style import BASELINE, DOT, FRONT, KNOWN, OPEN, axis, empty, layout
+from report.view import View
 
 BUDGETS = {
     "trials": "Trials ended",
@@ -16,6 +17,8 @@ BUDGETS = {
     "elapsed": "Running time (hours)",
 }
 """What progress may be drawn over."""
+DRAWN = 2000
+"""Points that a page draws by itself; of more the graphics card does."""
 CURVES = 300
 """Curves drawn at most, beside those that stand out: the newest."""
 
@@ -44,8 +47,8 @@ def front_picture(view: View, across: str, up: str, chosen: int | None) -> dict[
     ring = {"color": "rgba(0,0,0,0)", "size": 22, "line": {"color": "#18202b", "width": 2}}
     picked = [n for n in shown if chosen in view.trials and n.arch.id == view.trials[chosen].arch.id]
     traces = [
-        _trace(view, less, across, up, "trained less far", gl=True, marker={**fade, "symbol": "circle-open"}, opacity=0.45),
-        _trace(view, rest, across, up, "dominated", gl=True, marker=fade, opacity=0.55),
+        _trace(view, less, across, up, "trained less far", many=True, marker={**fade, "symbol": "circle-open"}, opacity=0.45),
+        _trace(view, rest, across, up, "dominated", many=True, marker=fade, opacity=0.55),
         _trace(view, front, across, up, "front", bars=True, marker={"color": FRONT, "size": 9}, **lines),
         _trace(view, known, across, up, "known members", marker=rim),
         _trace(view, [n for n in shown if n.arch.id == zero], across, up, "baseline", bars=True, marker=star),
@@ -60,18 +63,19 @@ def _valued(network: Network, *names: str) -> bool:
 
 
 def _trace(
-    view: View, networks: Sequence[Network], across: str, up: str, name: str, *, gl: bool = False, bars: bool = False, **look: Any
+    view: View, networks: Sequence[Network], across: str, up: str, name: str, *, many: bool = False, bars: bool = False, **look: Any
 ) -> dict[str, Any]:
-    """A group of networks; thousands are drawn by the graphics card (`gl`), and keep their hover short."""
+    """A group of networks; `many` keeps their hover short, and has thousands drawn by the graphics card."""
     found = {
-        "type": "scattergl" if gl else "scatter",
+        "type": "scattergl" if many and len(networks) > DRAWN else "scatter",
         "mode": "markers",
         "name": name,
-        "x": [n.measurements[across] for n in networks],
-        "y": [n.measurements[up] for n in networks],
+        "x": [brief(n.measurements[across]) for n in networks],
+        "y": [brief(n.measurements[up]) for n in networks],
         "customdata": [n.trials[0] for n in networks],
-        "text": [_hover(view, n, brief=gl) for n in networks],
-        "hovertemplate": f"%{{text}}<br>{figure(across).label} %{{x:.4~g}}<br>{figure(up).label} %{{y:.4~g}}<extra></extra>",
+        "text": [view.names.get(n.arch.id, n.id8) if many else _hover(view, n) for n in networks],
+        "hovertemplate": ("<b>%{text}</b>  trial %{customdata}" if many else "%{text}")
+        + f"<br>{figure(across).label} %{{x:.4~g}}<br>{figure(up).label} %{{y:.4~g}}<extra></extra>",
         **look,
     }
     if bars:
@@ -82,15 +86,18 @@ def _trace(
     return found
 
 
-def _hover(view: View, network: Network, *, brief: bool) -> str:
+def brief(value: float) -> float:
+    """Six digits: more would only make the page heavier."""
+    return float(f"{value:.6g}")
+
+
+def _hover(view: View, network: Network) -> str:
     told = f"<b>{view.names.get(network.arch.id, network.id8)}</b>  trial {network.trials[0]}"
     if network.rank:
         told += f", front {network.rank}"
-    if not brief:
-        changed = [str(change) for change in network.changes[:6]]
-        changed += [f"and {len(network.changes) - 6} more"] if len(network.changes) > 6 else []
-        told += "".join(f"<br>{line}" for line in changed)
-    return told
+    changed = [str(change) for change in network.changes[:6]]
+    changed += [f"and {len(network.changes) - 6} more"] if len(network.changes) > 6 else []
+    return told + "".join(f"<br>{line}" for line in changed)
 
 
 def _error(networks: Sequence[Network], name: str) -> dict[str, list[float]] | None:
@@ -112,8 +119,10 @@ def progress_picture(view: View, over: str) -> dict[str, Any]:
     told = view.progress
     if not told:
         return empty("No network has been fully trained yet")
+    grown = [entry["hypervolume"] != before["hypervolume"] for before, entry in itertools.pairwise(told)]
+    told = [told[0], *itertools.compress(told[1:], grown), *([] if grown[-1:] == [True] else told[1:][-1:])]  # flat in between
     line = {
-        "type": "scattergl" if len(told) > 1000 else "scatter",
+        "type": "scatter",
         "mode": "lines",
         "line": {"color": FRONT, "width": 2, "shape": "hv"},
         "x": [entry[over] for entry in told],

@@ -111,4 +111,11 @@ class Follower:
         return run_of(self.directory, self._conf, self._ledger.records)
 
 
+def followed(directory: Path) -> Follower:
+    """A run directory read as far as it goes by now."""
+    follower = Follower(directory)
+    follower.look()
+    return follower
+
+
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

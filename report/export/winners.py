@@ -25,9 +25,16 @@ def write_arches(comparison: Comparison, folder: Path) -> list[Path]:
     written = []
     for network in comparison.front:
         path = folder / f"{network.rank:02d}_{network.id8}.yaml"
-        path.write_text(_heading(network, comparison) + network.arch.to_yaml())
+        path.write_text(heading(network, comparison) + network.arch.to_yaml())
         written.append(path)
     return written
+
+
+def heading(network: Network, comparison: Comparison) -> str:
+    """The comment that an architecture's file begins with: where it stands, and what the run measured of it."""
+    figures = ", ".join(f"{figure(g.name).label} {figure(g.name).text(network.measurements.get(g.name))}" for g in comparison.goals)
+    place = f"Number {network.rank} of the front" if network.rank else "Not on the front"
+    return f"# {place}, trial {network.trials[0]}: {figures}. Id {network.arch.id}\n"
 
 
 def _row(network: Network, comparison: Comparison) -> dict[str, object]:
@@ -39,8 +46,3 @@ def _row(network: Network, comparison: Comparison) -> dict[str, object]:
     told = [*(goal.name for goal in comparison.goals), "params_m", "macs_g", "latency_ms"]
     row |= {f"{name}_change_percent": round(network.gains[name], 3) for name in dict.fromkeys(told) if name in network.gains}
     return row | {"changes": "; ".join(map(str, network.changes))}
-
-
-def _heading(network: Network, comparison: Comparison) -> str:
-    figures = ", ".join(f"{figure(g.name).label} {figure(g.name).text(network.measurements.get(g.name))}" for g in comparison.goals)
-    return f"# Number {network.rank} of the front, trial {network.trials[0]}: {figures}. Id {network.arch.id}\n"

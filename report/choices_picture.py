@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from report.dashboard.style import FRONT, SCALE, axis, empty, layout
-from report.dashboard.view import View
 from report.figures import figure
 from report.importance import Importance
-from report.places import INACTIVE
+from report.style import FRONT, SCALE, axis, empty, layout
+from report.view import View
+from space.places import INACTIVE
 
 SPREAD = 0.3
 """Width of an option on its axis: lines through one point would hide how many they are."""
