@@ -42,7 +42,7 @@ class Elsewhere:
         """A trial to train. None: none is ready; where nothing is `busy` and nothing trains, all is done."""
         for number, events in self.remote.ended():
             self._tell(number, events)
-        while len(self._away) < self.remote.devices and (record := self.driver.next()) is not None:
+        while self._wants_more and (record := self.driver.next()) is not None:
             if record.proposal.trial is not None and not record.outcome:
                 self._ready.append(record)  # goes on with a trial that was measured when it began
             else:
@@ -50,6 +50,12 @@ class Elsewhere:
                 self._away[record.number] = record, job
                 self.remote.start(record.number, job)
         return self._ready.popleft() if self._ready else None
+
+    @property
+    def _wants_more(self) -> bool:
+        """Beside the next trial to train only as many are under way as there are devices: asked earlier, with less known, a trial
+        would wait for a place."""
+        return len(self._away) < self.remote.devices and len(self._away) + len(self._ready) <= self.remote.devices
 
     def _tell(self, number: int, events: list[RungResult | Outcome]) -> None:
         """Enter what was measured; a trial that is to train and may is not over with it."""

@@ -149,8 +149,29 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
 
 def distribution(options: tuple[Any, ...]) -> BaseDistribution:
     if all(isinstance(option, int | float) for option in options) and list(options) == sorted(options):
-        return IntDistribution(0, len(options) - 1)
-    return CategoricalDistribution(range(len(options)))
+        return Numbers(0, len(options) - 1)
+    return Words(range(len(options)))
+
+
+class Shared(BaseDistribution):
+    """A hole's distribution, one for all trials: Optuna would copy each trial's hundred of them, most of the time that a study of
+    thousands takes to be made."""
+
+    def __deepcopy__(self, memo: dict) -> "Shared":
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or super().__eq__(other)
+
+    __hash__ = BaseDistribution.__hash__
+
+
+class Numbers(Shared, IntDistribution):
+    """In their order."""
+
+
+class Words(Shared, CategoricalDistribution):
+    """In none."""
 
 
 @lru_cache(maxsize=4096)
@@ -159,7 +180,8 @@ def indices(space: Space, arch: Arch) -> dict[str, int]:
     chosen = space.choices(arch)
     found = {}
     for hole in space.holes():
-        if len(hole.options) > 1:
-            seeded = random.Random(f"{arch.id}/{hole.name}").randrange(len(hole.options))
-            found[hole.name] = hole.options.index(chosen[hole.name]) if hole.name in chosen else seeded
+        if len(hole.options) > 1 and hole.name in chosen:
+            found[hole.name] = hole.options.index(chosen[hole.name])
+        elif len(hole.options) > 1:
+            found[hole.name] = random.Random(f"{arch.id}/{hole.name}").randrange(len(hole.options))
     return found

@@ -111,7 +111,7 @@ class Paredown(Strategy):
             own = known.open and known.first.proposal.seed == self.seed
             return own and known.reached == rung == reached(known.first.trial)
 
-        looked = islice((known for known in reversed(facts.trials.values()) if waits(known, 0)), THOUGHT)
+        looked = islice((known for known in reversed(facts.looked.values()) if waits(known, 0)), THOUGHT)
         found = list(looked)[::-1]
         for rung in range(1, self.rung):
             found += facts.foremost(rung, THOUGHT // (self.rung - 1), partial(waits, rung=rung))

@@ -73,6 +73,7 @@ class Facts:
     def __init__(self, encoding: Encoding, goals: tuple[Objective, ...]):
         self.encoding, self.goals = encoding, goals
         self.trials: dict[int, Known] = {}  # in the order in which they were first heard of
+        self.looked: dict[int, Known] = {}  # of these, those that have not trained yet
         self.ended = 0  # rungs read, by any objective
         self.whole: dict[int, list[Known]] = {}  # rung -> trials that have read it
         self.readings = {goal.name: Readings() for goal in goals}
@@ -146,6 +147,7 @@ class Facts:
             if known.reached == 0:
                 self.told = frozenset(known.measured) & (frozenset(known.measured) if self.told is None else self.told)
             known.reached = record.proposal.rung
+            self.looked.pop(record.trial, None)
 
     def _read(self, known: Known, rung: int, values: Mapping[str, float]) -> None:
         if rung in known.readings:
@@ -165,7 +167,7 @@ class Facts:
             self._columns = {name: np.concatenate([c, np.full(len(c), np.nan)]) for name, c in self._columns.items()}
         self._first[row] = self._alike.setdefault(record.proposal.arch.id, row)
         self._members[row] = self.encoding([record.proposal.arch])[0]
-        known = self.trials[record.trial] = Known(record, row)
+        known = self.trials[record.trial] = self.looked[record.trial] = Known(record, row)
         return known
 
 
