@@ -213,7 +213,7 @@ class Evaluation:
             if self._excess(arch, {**priced, **found}):
                 break
             try:
-                told = None if job.again else bench.latency.foretold(name, arch)
+                told = bench.latency.foretold(name, arch, again=job.again)
                 found |= told or bench.latency.measure(name, candidate)
             except CannotRun as error:
                 raise TrialFailed("unrunnable", str(error)) from error

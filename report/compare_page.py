@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ def _steps(found: Contest, corners: tuple[Point, ...], *, planar: bool = True) -
     """What is attained, as a line across (second objective) and up (first): flat from each corner to the next."""
     first, second = found.goals[:2]
     x, y = [], []
-    for at, after in zip(corners, [*corners[1:], None], strict=True):
+    for at, after in itertools.zip_longest(corners, corners[1:]):
         x.append(second.sign * at[1])
         y.append(first.sign * at[0])
         if after is not None and planar:

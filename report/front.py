@@ -95,9 +95,10 @@ def compare(run: Run, *, chances: bool = True) -> Comparison:
 
 def steadied(trial: Trial, run: Run) -> Trial:
     """A trial of the baseline with the latency that the whole run read: once beside every trial, so that one disturbed moment
-    does not stand for it. As it is where fewer than three trials were timed."""
+    does not stand for it: what the others' latencies are told beside (run_of), so that figures and percentages agree. As it is
+    where fewer than two trials were timed."""
     readings = [b for t in run.trials if isinstance(b := t.measurements.get("baseline_latency_ms"), int | float)]
-    if len(readings) < 3 or "latency_ms" not in trial.measurements:
+    if len(readings) < 2 or "latency_ms" not in trial.measurements:
         return trial
     own = {name: value for name, value in trial.measurements.items() if name not in INTERVAL}
     return replace(trial, measurements={**own, "latency_ms": median(readings)})

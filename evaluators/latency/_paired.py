@@ -150,6 +150,9 @@ class Paired:
     keeps: ClassVar[bool] = False
     """Whether the baseline, once prepared, serves all measurements of a process. Otherwise it is prepared anew, and forgotten."""
 
+    away: ClassVar[bool] = False
+    """Whether the figures are another machine's: nothing is measured here, also not a second time."""
+
     batch_size: int = 1
     warmup: int = 1
     warmup_s: float = 0.5

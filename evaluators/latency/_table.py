@@ -124,7 +124,7 @@ class Writer:
         choices = {hole.name: "" for hole in self.space.holes()} | self._choices(member.arch)
         whole = json.dumps({"network": member.arch.network, "arch": member.arch.arch}, separators=(",", ":"))
         named = {"arch_id": member.arch.id, "member": member.kind, "note": member.note}
-        row = {**named, **choices, **work, **found, **facts, "error": why, "arch": whole}
+        row = {**named, **choices, **work, **found, **facts, "error": " ".join(why.split()), "arch": whole}
         columns = self._columns() or list(row)
         with self.path.open("a", newline="") as file:
             writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")

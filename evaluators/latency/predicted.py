@@ -105,17 +105,17 @@ class Predicted(Deployed):
 
     def foretold(self, arch: Arch) -> Measurements | None:
         """What the table says of a member without measuring it; None where it has to be measured."""
-        table = self.read
+        table, elsewhere = self.read, {"latency_away": 1} if self.away else {}
         if arch.id in table.members:
-            return {**measurement(table.members[arch.id]), "latency_predicted": 0}
+            return {**measurement(table.members[arch.id]), "latency_predicted": 0, **elsewhere}
         predictor = predictor_at(self.table)
         size = tuple(int(side) for side in table.key["latency_input_size"].split("x"))
         said = predictor(arch, work_of(arch, input_size=size, classes=table.key["classes"]))
         unsure = bool(predictor.features.unseen(arch)) or said.width > self.unsure
         if unsure and not self.away:
             return None
-        elsewhere = {"latency_away": 1, "latency_unsure": int(unsure)} if self.away else {}
-        return {**figures(said, table.baseline_ms), **table.key_figures, "latency_predicted": 1, **elsewhere}
+        marks = {"latency_predicted": 1, **elsewhere, **({"latency_unsure": int(unsure)} if self.away else {})}
+        return {**figures(said, table.baseline_ms), **table.key_figures, **marks}
 
     def prepare(self, module: nn.Module, input_size: Sequence[int]) -> Forward:
         return self.measuring.prepare(module, input_size)

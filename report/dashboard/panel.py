@@ -11,6 +11,7 @@ from report.dashboard.table import KINDS
 from report.figures import LEADING, figure, percent, signed
 from report.front import Network, points_gain
 from report.pictures import curves_picture
+from report.retrain import to_train
 from report.run import Trial
 from report.verdict import tone
 from report.view import View
@@ -104,22 +105,13 @@ def _commands(view: View, trial: Trial, network: Network | None) -> list[Any]:
     run = shlex.quote(shown_path(view.run.directory))
     commands = [("Write the run's report again", f"python -m report {run}")]
     if not view.run.conf.get("table"):  # a recorded training cannot be repeated
-        commands.insert(0, ("Retrain by the published recipe" + saved, retrain(view, file)))
+        commands.insert(0, ("Retrain by the published recipe" + saved, to_train(view.run, file)))
         commands.insert(0, ("Export it", f"python -m report export {run} --trial {trial.number} --to arch,onnx"))
     told: list[Any] = [html.Button("Save the architecture as YAML", id={"save": "arch"}, className="plain")]
     for n, (title, command) in enumerate(commands):
         code = html.Pre(command, id=f"command-{n}")
         told.append(html.Div([html.Div([title, dcc.Clipboard(content=command, className="copy")], className="soft"), code]))
     return [*told, html.Details([html.Summary("The architecture as YAML"), html.Pre(trial.arch.to_yaml())])]
-
-
-def retrain(view: View, file: str) -> str:
-    """The command that trains an architecture's file with the full schedule of its task."""
-    conf = view.run.conf
-    space = (conf.get("choices") or {}).get("space") or view.run.directory.parent.name
-    full = {"classification": "imagenet", "detection": "voc", "counting": "shanghaitech"}
-    schedule = full.get(str((conf.get("choices") or {}).get("task")), "full")
-    return f"python run_search.py +space={space} search=archs {shlex.quote(f'search.archs=[{file}]')} schedule={schedule}"
 
 
 def shown_path(path: Path) -> str:

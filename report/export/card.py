@@ -9,8 +9,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from report.export.formats import Exported
 from report.export.formats.safetensors import loader
 from report.export.measured import Column, rows
-from report.export.member import Chosen, Member, to_train
+from report.export.member import Chosen, Member
 from report.names import arch_names
+from report.retrain import to_train
 
 PIPELINES = {
     "segmentation": "image-segmentation",
@@ -19,8 +20,8 @@ PIPELINES = {
     "counting": "other",
 }
 PIXELS = {
-    "imagenet": "values 0 to 1, minus (0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225)",
-    "bgr": "values 0 to 255 with the channels in the order blue, green, red",
+    "imagenet": "RGB, values 0 to 1, minus (0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225)",
+    "bgr": "channels in the order blue, green, red, values 0 to 255",
 }
 PUBLISHED = ("full", "ade20k", "imagenet", "voc", "shanghaitech")
 """Schedules that are whole recipes."""
@@ -63,7 +64,7 @@ def write_card(
         seeds=_seeds(found),
         command=run.command,
         facts=_facts(run.starts[-1] if run.starts else {}),
-        again=to_train(found, folder / "arch.yaml"),
+        again=to_train(run, folder / "arch.yaml"),
         exported_with=command,
         limits=list(_limits(found, member, choices)),
     )

@@ -18,9 +18,10 @@ from report.export import measured
 from report.export.card import write_card
 from report.export.formats import EXPORTS, Exported, Format
 from report.export.measured import Column
-from report.export.member import KNEE, NAMED, Chosen, Member, NoWeights, chosen, folded, loaded, to_train
+from report.export.member import KNEE, NAMED, Chosen, Member, NoWeights, chosen, folded, loaded
 from report.export.rebuilt import Parts, parts
 from report.front import compare
+from report.retrain import to_train
 from report.run import Run, load
 
 EPILOG = f"""The knee is {" ".join(KNEE.split())}. `best` is the front's best by the first objective."""
@@ -139,6 +140,8 @@ def checked(wish: Wanted) -> Mapping[str, type[Format]]:
             raise ValueError(f"--to {name}: {', '.join(lacking)} not installed; pip install {extra}")
     if wish.size and min(wish.size) < 1:
         raise ValueError(f"--size: {wish.size[0]} x {wish.size[1]}; expected two numbers of pixels, height and width, 1 or more")
+    if wish.folder and wish.folder.exists() and not wish.folder.is_dir():
+        raise ValueError(f"--out: {wish.folder} is a file; expected a folder, there already or not")
     if wish.images is not None and wish.images < 1:
         raise ValueError(f"--images: {wish.images}; expected 1 or more")
     if wish.fold and not any(form.weights for form in formats.values()):
@@ -156,7 +159,7 @@ def ready(wish: Wanted, found: Chosen, known: Parts | None, done: Shipment) -> M
     try:
         member = loaded(found, source=wish.weights, input_size=size, classes=wish.classes or len(names) or None)
     except NoWeights as error:
-        command = to_train(found, done.folder / "arch.yaml")
+        command = to_train(found.run, done.folder / "arch.yaml")
         why = f"{error}. To train it: {command}. Untrained: --weights none"
         done.refused |= {name: why for name in wish.formats if EXPORTS[name].weights}
         return None

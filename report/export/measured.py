@@ -16,7 +16,7 @@ from evaluators.score import score
 from report.export.formats import Exported
 from report.export.member import Chosen, Member
 from report.export.rebuilt import Parts
-from report.export.running import OnnxNetwork, ShippedOnnx, in_batches
+from report.export.running import FileNetwork, OnnxNetwork, ShippedOnnx, in_batches
 from report.figures import figure
 from space import build, build_measured
 
@@ -105,11 +105,20 @@ def shipped(
             )
         done(f"{name}: latency", 0, 1)
         try:
-            found |= timer.measure(as_measured(network), reference, size)
+            found |= timed(timer, network, reference, size)
         except CannotRun as error:
             notes.append(f"{name}: not timed, {error}")
         columns.append(Column(name, timed_on(found) if "latency_ms" in found else "", found))
     return columns
+
+
+def timed(timer: Any, network: nn.Module, reference: nn.Module, size: tuple[int, int]) -> Measurements:
+    """Its latency beside the baseline's. CannotRun where a file does not take batches such as the run times."""
+    takes = network.batch_size if isinstance(network, FileNetwork) else None
+    if takes not in (None, timer.batch_size):
+        why = f"the file takes {takes} image at a time, the run times batches of {timer.batch_size} (latency.batch_size)"
+        raise CannotRun(timer.backend, why)
+    return timer.measure(as_measured(network), reference, size)
 
 
 def as_measured(network: nn.Module) -> nn.Module:
@@ -182,7 +191,7 @@ def timed_on(found: Measurements) -> str:
 
 def rows(columns: list[Column], metrics: Mapping[str, str]) -> list[tuple[str, list[str]]]:
     """The table: a line for each metric, latency and cost that any column has, as text."""
-    names = [*metrics, *LATENCY, *COSTS]
+    names = dict.fromkeys([*metrics, *LATENCY, *COSTS])
     shown = [name for name in names if any(isinstance(column.measurements.get(name), int | float) for column in columns)]
     return [(figure(name).label, [text(name, column.measurements.get(name)) for column in columns]) for name in shown]
 

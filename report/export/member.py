@@ -1,7 +1,6 @@
 """Which network of a run is exported, and with which weights."""
 
 import copy
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 from torch import nn
 
 from evaluators.fold import Foldable, Folded, fold
+from evaluators.formats.agreement import probe, settled
 from registry import nearest
 from report.front import Comparison, Network
 from report.run import Run, Trial
@@ -28,7 +28,8 @@ class NoWeights(ValueError):
 
 @dataclass(frozen=True)
 class Chosen:
-    """A trial, and the network (its architecture under all seeds) as it stands in the run."""
+    """A trial, and the network (its architecture under all seeds) as it stands in the run; None where that is not made of this
+    trial, as it failed or was trained less far than another seed: their figures are not its own."""
 
     run: Run
     comparison: Comparison
@@ -73,8 +74,7 @@ def chosen(run: Run, comparison: Comparison, name: str) -> Chosen:
         trial = next((trial for trial in run.trials if trial.number == number), None)
         if trial is None:
             raise ValueError(f"--trial: no trial {number} in {run.name}; it has {len(run.trials)}, 0 to {run.trials[-1].number}")
-        network = next((network for network in comparison.networks if network.arch == trial.arch), None)
-        return Chosen(run, comparison, trial, network)
+        return Chosen(run, comparison, trial, next((n for n in comparison.networks if trial.number in n.trials), None))
     if not comparison.front:
         raise ValueError(f"--trial {name}: {run.name} has no front yet, as no trial has ended well; allowed now: a trial's number")
     network = comparison.front[0] if name == "best" else knee(comparison.front, run.goals)
@@ -102,7 +102,7 @@ def loaded(found: Chosen, *, input_size: tuple[int, int], source: str = "trained
     if source == "none":
         if classes is None:
             raise ValueError("--weights none: the run does not say how many classes its data have; give --classes")
-        module = _built(found.arch, classes, input_size, 1.0)
+        module = settled(_built(found.arch, classes, input_size, 1.0), probe(input_size))  # else any two forms of it would agree
         return Member(found, found.arch, module, classes, input_size, 1.0, "none: untrained", trained=False)
     file = checkpoint(found.run, found.trial) if source == "trained" else Path(source)
     if file is None:
@@ -122,19 +122,6 @@ def folded(member: Member) -> Member:
     """The same with every reparametrisation that applies; ValueError where one changes the outputs."""
     done = fold(Foldable(member.module, member.arch, member.classes, member.input_size, member.width))
     return replace(member, arch=done.result.arch, module=done.result.network, folded=done, before=member.module)
-
-
-def to_train(found: Chosen, arch_file: Path) -> str:
-    """The command that trains an architecture by itself and keeps its weights."""
-    choices = found.run.conf.get("choices") or {}
-    space = choices.get("space") or found.run.directory.parent.name
-    said = [f"{group}={choices[group]}" for group in ("task", "data") if choices.get(group)]
-    root = (found.run.conf.get("data") or {}).get("root")
-    said += [f"data.root={root}"] if root else []
-    plugins = found.run.conf.get("plugins") or []
-    said += [f"plugins=[{','.join(plugins)}]"] if plugins else []
-    asked = [f"+space={space}", "search=archs", f"search.archs=[{arch_file}]", *said, "schedule=full"]
-    return shlex.join(["python", "run_search.py", *asked])
 
 
 def _filled(weights: Weights, input_size: tuple[int, int]) -> nn.Module:

@@ -53,4 +53,8 @@ def _made(whole: Any, group: str, registry: Registry[Any], **having: str) -> Any
 
 
 def _typed(kind: type, values: Any) -> Any:
-    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), values or {}))
+    node = OmegaConf.structured(kind)
+    for part in fields(kind):
+        if not OmegaConf.is_missing(node, part.name) and OmegaConf.is_config(node[part.name]):
+            OmegaConf.set_readonly(node[part.name], None)  # a frozen dataclass in a field (schedule.distill) counts as read-only
+    return OmegaConf.to_object(OmegaConf.merge(node, values or {}))

@@ -9,6 +9,8 @@ from search.records import Proposal, Records
 from search.strategy import STRATEGIES, Standing, Strategy
 from space import Arch, Space
 
+NONE_GIVEN = "search.archs: none given; allowed: names in conf/arch or yaml files, e.g. search.archs=[segformer_b2]"
+
 
 @STRATEGIES.register("archs")
 @dataclass(frozen=True, kw_only=True)
@@ -32,13 +34,13 @@ class ArchList(Strategy):
 
     def ask(self, space: Space, records: Records, rng: random.Random) -> Proposal | None:
         if not self.members:
-            raise ValueError(
-                "search.archs: none given; allowed: names in conf/arch or yaml files, e.g. search.archs=[segformer_b2]"
-            )
+            raise ValueError(NONE_GIVEN)
         keys = records.keys
         return next((it for it in self.wanted(space) if (it.arch.id, it.seed) not in keys), None)
 
     def finding(self, space: Space, find: Callable[[str, str], Arch]) -> Self:
+        if not self.archs:
+            raise ValueError(NONE_GIVEN)
         return replace(self, members=[find("archs", name) for name in self.archs])
 
     def wanted(self, space: Space) -> Iterator[Proposal]:

@@ -182,6 +182,11 @@ def test_the_archs_to_train_are_found_before_anything_is_spent(archs, said, tmp_
         loaded(["+space=segformer_b0", "search=archs", f"search.archs=[{archs}]"])
 
 
+def test_a_list_of_archs_that_is_empty_begins_no_run():
+    with pytest.raises(ValueError, match=r"search\.archs: none given"):
+        loaded(["+space=segformer_b0", "search=archs"])
+
+
 def test_plugins_are_read_from_every_place_that_may_name_them(tmp_path):
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "one.yaml").write_text("plugins: garden")

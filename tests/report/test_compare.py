@@ -7,6 +7,7 @@ import pytest
 
 from report.commands import main
 from report.compare import contest, covered, surface
+from report.compare_page import write_compare_html
 from report.run import load
 
 
@@ -74,6 +75,12 @@ def test_the_command_writes_its_files(writer, variant_of, tmp_path, capsys):
     assert "run1" in page
     assert "http" not in page
     assert (tmp_path / "out" / "compare.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_that_has_no_front_yet_stands_beside_the_others(writer, variant_of, tmp_path):
+    ready = write(writer, variant_of, "ready", [(100, 0.3), (50, 0.28)])
+    found = contest([ready, load(writer("begun").directory)])
+    assert write_compare_html(found, tmp_path / "compare.html").is_file()
 
 
 def test_no_front_is_an_error(writer):

@@ -101,6 +101,7 @@ def test_the_table_sorts_and_filters(view):
 def test_a_panel_has_drawing_curve_and_commands(view):
     number = view.comparison.front[0].trials[0]
     text = told(panel(view, number))
+    assert "space.input_size=[512,512]" in text
     for expected in ("stage1", "search=archs", "schedule=full", "baseline", "Curve"):
         assert expected in text
 

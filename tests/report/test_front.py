@@ -125,6 +125,18 @@ def test_one_disturbed_moment_does_not_stand_for_the_baseline(writer):
     assert compare(load(alone.directory)).baseline.measurements["latency_ms"] == 400.0
 
 
+def test_latencies_and_their_percentages_agree_from_the_second_trial_on(writer):
+    """A noisy first minute: beside itself the baseline took 0.7 times what it took."""
+    run = writer()
+    run.trial(named("segformer_b2"), latency=70.0, miou=0.3)
+    run.trial(named("boostformer"), latency=80.0, miou=0.4)
+    found = compare(load(run.directory))
+    faster = next(n for n in found.networks if n.trials == (1,))
+    assert (found.baseline.measurements["latency_ms"], faster.measurements["latency_ms"]) == (100.0, 80.0)
+    assert faster.gains["latency_ms"] == pytest.approx(-20)
+    assert found.front == (next(n for n in found.front if n.arch.id == faster.arch.id),)
+
+
 def test_rank_correlation_needs_enough_networks(full, writer):
     found = agreements(load(full))
     assert {(a.measurement, a.rung, a.last) for a in found} == {("miou", 1, 3), ("miou", 2, 3)}

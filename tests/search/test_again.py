@@ -7,7 +7,7 @@ from toy import Evaluate, strategy, toy_space
 
 from evaluators.api import Outcome, RungResult
 from search.launch import LAUNCHERS
-from search.launch.again import AGAIN, doubtful
+from search.launch.again import AGAIN, doubtful, due, slowdowns
 from search.launch.driver import Driver
 from search.launch.elsewhere import Elsewhere
 from search.progress import Progress
@@ -68,7 +68,7 @@ def test_beside_a_slow_baseline_it_is_measured_again_once_the_machine_is_quiet(t
     assert records[6].measurements["latency_ratio"] == plain[6].measurements["latency_ratio"]
     assert records[6].measurements[AGAIN] == 1
     assert records[6].measurements["miou"] == plain[6].measurements["miou"]
-    assert doubtful(records) == []
+    assert doubtful(slowdowns(records)) == []
 
 
 def test_what_is_last_of_all_is_measured_again_at_the_end(tmp_path):
@@ -93,6 +93,39 @@ def test_over_a_limit_when_measured_again_it_is_out(tmp_path):
     assert records[11].outcome.reason == "over a limit when measured again: latency_ms 9 is over its limit"
     assert records[11] not in records.front(conf.goals, conf.rung)
     assert records.trained(conf.rung) == 12
+
+
+def test_while_a_trial_trains_on_it_is_not_measured_again(tmp_path):
+    """Found over a limit it would be out, and its training would end well all the same."""
+    records, conf = run(tmp_path, Timed(slow=(6,), outcome=Outcome("failed", "not yet")))
+    assert [record.trial for record in due(records, conf.goals, conf.rung, over=False)] == [6]
+    further = replace(records[6], number=len(records), results=(), outcome=None, ended_at=None)
+    assert due(replace(records, items=(*records.items, further)), conf.goals, conf.rung, over=False) == []
+
+
+def test_a_slow_machine_is_not_quiet_whatever_became_of_the_trial(tmp_path):
+    records, conf = run(tmp_path, Timed(slow=(6, 11), outcome=Outcome("failed", "not yet")))
+    refused = replace(records[11], outcome=Outcome("infeasible", "latency_ms is over its limit"))
+    assert due(replace(records, items=(*records.items[:11], refused)), conf.goals, conf.rung, over=False) == []
+
+
+def test_each_backends_predictions_are_told_apart(tmp_path):
+    """Those of a further backend are measured at the end; another machine's cannot be, and its baseline tells nothing of this."""
+    records, conf = run(tmp_path, Timed())
+    front = records.front(conf.goals, conf.rung)
+
+    def with_board(**marks):
+        board = {"latency_board_ms": 3.0, "latency_board_ratio": 0.5, "baseline_latency_board_ms": 6.0}
+        items = [replace(r, measurements={**r.measurements, **board, **marks}) for r in records]
+        items[2] = replace(items[2], measurements={**items[2].measurements, "baseline_latency_board_ms": 60.0})
+        return replace(records, items=tuple(items))
+
+    def asked(**marks):
+        return [record.trial for record in due(with_board(**marks), conf.goals, conf.rung, over=True)]
+
+    assert asked() == [2]
+    assert asked(latency_board_predicted=1) == [record.trial for record in front]
+    assert asked(latency_board_predicted=1, latency_board_away=1) == asked(latency_board_away=1) == []
 
 
 class Faraway:
@@ -120,12 +153,15 @@ def test_measured_elsewhere_a_run_is_what_it_is_here(tmp_path, fault):
         driver = Driver(toy_space(), conf, log, progress=Progress(conf.trials, goals=conf.goals, last=conf.rung))
         remote = Faraway(evaluate)
         away = Elsewhere(driver, remote)
+        ahead = 0
         while (record := away.next()) is not None or away.busy:
+            ahead = max(ahead, len(driver.log.records.running) - (record is not None))
             for event in evaluate(driver.job(record)) if record else ():
                 driver.tell(record.number, event)
         driver.finish()
     records = read(tmp_path)
     assert remote.most == 2
+    assert ahead == 2  # a slow training is not run away from: what is asked later knows more
     assert all(record.outcome for record in records)
     assert records.trained(conf.rung) == 12
     assert [[r.rung for r in record.results] for record in records if record.ok] == [[0, 1, 2]] * sum(r.ok for r in records)

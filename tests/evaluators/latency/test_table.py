@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from config import compose, load_space
-from evaluators.latency import CannotRun
+from evaluators.latency import CannotRun, LatencyBench
 from evaluators.latency._measuring import Measuring
 from evaluators.latency._members import members
 from evaluators.latency._predictor import LEAST, MODELS, Predictor
@@ -181,7 +181,17 @@ def test_another_devices_table_is_taken_where_nothing_is_measured_here(tmp_path,
     path = write(tmp_path / "t.csv", space, LEAST, latency_device="chip")
     with pytest.raises(ValueError, match=r"device chip, this run has .*latency\.away=true"):
         predicted(path).check_here()
-    predicted(path, away=True).check_here()
+    away = predicted(path, away=True)
+    away.check_here()
+    told = away.foretold(space.baseline)
+    assert (told["latency_predicted"], told["latency_away"]) == (0, 1)
+
+
+def test_measured_again_another_devices_figures_stay_those_of_the_table(tmp_path, space):
+    path = write(tmp_path / "t.csv", space, LEAST, latency_device="chip")
+    known = [predicted(path, away=away) for away in (True, False)]
+    benches = [LatencyBench(backend, lambda: None, SIZE) for backend in known]
+    assert [bench.foretold("", space.baseline, again=True) for bench in benches] == [known[0].foretold(space.baseline), None]
 
 
 def test_a_table_of_other_networks_is_refused(written, space):
@@ -219,6 +229,18 @@ def measuring(path, space, bench):
     made = Measuring(space, Torch(device="cpu", threads=1), 20, path)
     made.__dict__["bench"] = bench
     return made
+
+
+def test_a_reason_of_several_lines_tears_no_row(tmp_path, space):
+    path = write(tmp_path / "t.csv", space, 2)
+    facts = {"classes": 20, "baseline_id": space.baseline.id}
+    Writer(path, space).add(members(space, 3)[2], work={}, found={}, facts=facts, why="no kernel\nfor this, there")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-3])
+    Writer(path, space).mend()
+    assert path.read_bytes().count(b"\n") == 3  # the heading and two rows
+    path.write_bytes(whole)
+    assert LatencyTable.read(path).rows[2]["error"] == "no kernel for this, there"
 
 
 def test_a_table_goes_on_where_it_was_stopped_and_doubtful_members_are_measured_again(tmp_path, space, monkeypatch):

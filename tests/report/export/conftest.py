@@ -16,7 +16,7 @@ CONF = {
     "space": {"network": "segformer", "baseline": "segformer_b0", "known": [], "input_size": [SIZE, SIZE]},
     "task": {"balance": "${schedule.class_balance}"},
     "data": {"train_count": 4, "val_count": 6, "garments": [1, 1], "extent": [0.5, 0.95], "seed": 0},
-    "schedule": {"rungs": [1], "image_size": SIZE, "batch_size": 4, "class_balance": 0.5},
+    "schedule": {"rungs": [1], "image_size": SIZE, "batch_size": 4, "class_balance": 0.5, "distill": {"logits": 1.0}},
     "search": {"objectives": {"miou": "max", "latency_ms": "min"}},
     "latency": {"warmup_s": 0.0, "min_pairs": 2, "max_pairs": 2, "max_s": 0.1, "threads": 1},
     "plugins": [],

@@ -1,5 +1,6 @@
 """`python -m report export`: what is written is what the trial was, and everything that cannot be written says why."""
 
+import copy
 import json
 import os
 import subprocess
@@ -12,16 +13,24 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from torch import nn
 
+from config import compose
+from config import load as run_of
 from evaluators.data.scenes import Scenes
-from evaluators.formats.agreement import agreed, arrays, eager, probe
+from evaluators.formats.agreement import Disagrees, agreed, arrays, eager, probe
 from evaluators.formats.torch_export import load_program
+from evaluators.latency import CannotRun
+from evaluators.latency.torch import Torch
 from report.commands import export as command
 from report.export.command import Wanted, export
 from report.export.formats import EXPORTS
-from report.export.member import checkpoint, chosen, knee
+from report.export.measured import Column, claimed, rows, timed
+from report.export.member import checkpoint, chosen, knee, loaded
 from report.export.rebuilt import parts
+from report.export.running import FileNetwork
 from report.front import compare
+from report.retrain import to_train
 from report.run import load
 from space import Arch
 from space.weights import read
@@ -135,6 +144,34 @@ def test_untrained_weights_are_called_so(run_dir):
     assert "No trained weights" in done.cards[0].read_text()
 
 
+def test_in_an_untrained_network_a_wrong_form_would_be_seen(run_dir):
+    run = load(run_dir)
+    module = loaded(chosen(run, compare(run), "2"), source="none", input_size=(32, 32), classes=5).module
+    image, wrong = probe((32, 32)), copy.deepcopy(module)
+    next(part for part in wrong.modules() if isinstance(part, nn.Conv2d)).weight.data[0] *= 2
+    with pytest.raises(Disagrees):
+        agreed(eager(module, image), eager(wrong, image))
+
+
+def test_a_file_for_one_image_is_not_timed_in_batches():
+    network = FileNetwork(nn.Identity(), batch_size=1)
+    with pytest.raises(CannotRun, match=r"torch cannot run it: the file takes 1 image at a time, the run times batches of 2 \("):
+        timed(Torch(device="cpu", threads=1, batch_size=2), network, nn.Identity(), (8, 8))
+
+
+def test_figures_of_another_seed_that_went_further_are_not_the_trials_own(run_dir):
+    lines = (run_dir / "trials.jsonl").read_text().splitlines()
+    events = [json.loads(line) for line in lines]
+    further = [{**event, "number": 3, **({"trial": 3, "seed": 1, "rung": 2} if event["event"] == "asked" else {})}
+               for event in events if event.get("number") == 1]  # fmt: skip
+    further.insert(-1, {**further[-2], "rung": 2, "measurements": {"miou": 0.9, "pixel_accuracy": 0.9, "loss": 0.1}})
+    (run_dir / "trials.jsonl").write_text("".join(json.dumps(event) + "\n" for event in [*events, *further]))
+    run = load(run_dir)
+    assert compare(run).rung == 2
+    shown = {number: claimed(chosen(run, compare(run), number)).measurements["miou"] for number in ("1", "3")}
+    assert shown == {"1": 0.28, "3": 0.9}
+
+
 def test_a_checkpoint_of_another_trial_is_refused(run_dir):
     other = run_dir / "checkpoints" / "1" / "rung_1.pt"
     with pytest.raises(ValueError, match=r"--weights: .*rung_1\.pt is of Arch\(segformer \w+\), but trial 0 is Arch"):
@@ -158,6 +195,33 @@ def test_a_yaml_of_ones_own_is_known_by_its_keys(run_dir):
     assert parts(conf).data == Scenes(val_count=7)
     with pytest.raises(ValueError, match="data 'garden' is of no known kind; known: ade20k"):
         parts({**conf, "data": {"trees": 3}})
+
+
+@pytest.mark.parametrize("space", ["segformer_b0", "metaformer", "yolox", "pet"])
+def test_a_config_as_a_search_leaves_it_gives_its_parts(space, tmp_path):
+    """Every key that is written, those of nested dataclasses (schedule.distill) too."""
+    with compose([f"+space={space}", "schedule=smoke", "schedule.distill.features=0.5", f"results={tmp_path}"]) as conf:
+        run = run_of(conf)
+    found = parts(yaml.safe_load(yaml.safe_dump(run.conf)))
+    made = run.evaluation
+    assert (found.task, found.data, found.schedule, found.latency) == (made.task, made.data, made.schedule, made.latency)
+
+
+def test_a_metric_that_is_also_an_objective_has_one_line():
+    columns = [Column("claimed", "", {"miou": 0.3, "latency_ms": 9.0})]
+    assert [label for label, _ in rows(columns, {"miou": "max", "latency_ms": "min"})] == ["mIoU", "Latency"]
+
+
+def test_a_file_is_no_folder_to_write_to(run_dir, tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(ValueError, match=r"--out: .*taken is a file; expected a folder"):
+        command([str(run_dir), "--out", str(tmp_path / "taken")])
+
+
+def test_what_trains_it_again_has_the_data_and_size_of_the_run(run_dir):
+    told = to_train(load(run_dir), "arch.yaml")
+    for said in ("+space=segformer", "search.archs=[arch.yaml]", "task=segmentation", "data=scenes", "space.input_size=[32,32]"):
+        assert said in told
 
 
 def test_data_that_are_not_here_leave_the_timing(run_dir):
