@@ -115,7 +115,7 @@ def user_errors(command: Callable[[], None]) -> Callable[[], None]:
 
     @functools.wraps(command)
     def wrapped() -> None:
-        os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then raises instead of printing and leaving
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and leaving
         try:
             command()
         except (HydraException, OmegaConfBaseException) as error:

@@ -24,7 +24,6 @@ WEIGHED = 1000  # measured members from which the costs of others are guessed
 LUCK = 2.5  # standard deviations above what is believed
 HOPEFUL = 256  # members whose gain is worked out
 SHORTLIST = 64  # members whose short training is thought through
-KEPT = 0.5  # part of the best promise that sets the price: the best of many is the most overrated
 LEAST = 2  # readings of the last rung to believe anything of it
 
 
@@ -50,7 +49,7 @@ class Plan:
 @dataclass(frozen=True, eq=False)
 class Rated:
     """Members with the `gains` their full training promises and the `rates` of their next step: gain for an epoch. `whole`: that
-    step is the way to the last rung; `price`: what an epoch will buy, by the best of those."""
+    step is the way to the last rung; `price`: the best rate of those."""
 
     gains: np.ndarray
     rates: np.ndarray
@@ -173,7 +172,7 @@ class Outlook:
             rates[at] = (
                 view.gains / plan.epochs(rung, last) * whole[at]
             )  # of one not begun a short training tells more for its epochs
-        own = KEPT * float(rates.max()) if len(rates) else 0.0
+        own = float(rates.max()) if len(rates) else 0.0
         price = own if price is None else max(price, 0.0)
         for rung, view in views.items():
             if rung + 1 < last:
