@@ -27,19 +27,20 @@ from omegaconf import MISSING, DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from evaluators.cost import COUNTERS
-from evaluators.data import DATA
+from evaluators.data import DATA, from_root
 from evaluators.device import resolved_device
 from evaluators.distill.teacher import located
 from evaluators.evaluation import Evaluation
 from evaluators.inherit import PARENT
 from evaluators.latency import BACKENDS
-from evaluators.schedule import BASELINE, Schedule
+from evaluators.schedule import Schedule
 from evaluators.table import RecordedTrainings, load_table
 from evaluators.tables.mapping import TableConf
 from evaluators.task import TASKS
 from registry import import_plugins, nearest
 from report.figures import figure
 from search.command_line import about_unknown, config_dirs, flat_keys, key_of, plugins_named, run_name, spelled_out
+from search.kept_conf import TRAINING, kept
 from search.launch import LAUNCHERS, placed
 from search.objectives import check_names, with_metric
 from search.reuse import Reusing, reusing
@@ -50,8 +51,6 @@ from space.narrowing import keep_fixed, refuse_outside
 
 CONF = Path(__file__).parent / "conf"
 NARROWING = ("space.arch.", "space.where")
-TRAINING = ("space", "task", "data", "schedule", "latency", "device", "init")
-"""Keys that say how candidates are trained and measured: a recorded table has done that."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,8 @@ def load(conf: DictConfig) -> Run:
     space, strategy, evaluation = found
     strategy = strategy.finding(space, lambda key, name: find_member(f"search.{key}", name, space.network))
     launch, note = typed(conf.launch), evaluation.check()
-    keep = kept(conf, choices, space, objectives=strategy.objectives)
+    values = {key: OmegaConf.to_container(node) if OmegaConf.is_config(node) else node for key, node in conf.items()}
+    keep = kept(values, choices, space, objectives=strategy.objectives)
     if isinstance(strategy, Ablation):
         strategy = replace(strategy, scale=100.0 if figure(strategy.goals[0].name).share else 1.0)
         defaults = {**evaluation.defaults(), "search": asdict(type(strategy)())}
@@ -182,8 +182,8 @@ def trained(conf: DictConfig, choices: Mapping[str, Any], overrides: list[str]) 
     values: RunConf = typed(conf)
     values = replace(
         values,
-        data=with_whole_path(values.data),
-        schedule=with_whole_teacher(values.schedule),
+        data=from_root(values.data),
+        schedule=replace(values.schedule, teacher=located(values.schedule.teacher, functools.partial(conf_file, "arch"))),
         search=with_metric(values.search, values.task.metrics),
     )
     space = load_space(conf, choices["space"], overrides)
@@ -227,32 +227,6 @@ def replayed(conf: DictConfig, choices: Mapping[str, Any], overrides: list[str])
     check_until(search, mapping.metric)
     evaluation = RecordedTrainings(name, table.conf, dict(search.limits))
     return table.space, replace(search, rungs=mapping.epochs, separate=mapping.separate), evaluation
-
-
-def with_whole_path(data: Any) -> Any:
-    """The data set with its folder spelled from the root: a worker's own folder may be another one."""
-    root = getattr(data, "root", None)
-    return replace(data, root=str(Path(root).expanduser().resolve())) if root else data
-
-
-def with_whole_teacher(schedule: Schedule) -> Schedule:
-    """The schedule with its teacher's files spelled from the root, as for the data."""
-    elsewhere = schedule.teacher not in (None, BASELINE)
-    return replace(schedule, teacher=located(schedule.teacher, lambda name: conf_file("arch", name))) if elsewhere else schedule
-
-
-def kept(conf: DictConfig, choices: Mapping[str, Any], space: Space, *, objectives: Mapping[str, str]) -> dict[str, Any]:
-    """The configuration as plain values, with the option taken of each group and the objectives by their measurements' names;
-    without Hydra's own and without what this run has no use for. A table's choices are written out as a space."""
-    values = {key: OmegaConf.to_container(node) if OmegaConf.is_config(node) else node for key, node in conf.items()}
-    values["search"]["objectives"] = dict(objectives)
-    unused = {"hydra", "table"} if conf.table is None else {"hydra", *TRAINING}
-    taken = {group: name for group, name in choices.items() if group.split("/")[0] not in unused}
-    values = {key: value for key, value in values.items() if key not in unused}
-    if conf.table is not None:
-        values["table"]["file"] = space.origin[3]
-        values["space"] = {"network": space.network, "arch": space.origin[0].arch}
-    return {"choices": taken, **values}
 
 
 def load_space(conf: DictConfig, name: str, overrides: list[str]) -> Space:

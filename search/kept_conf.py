@@ -7,9 +7,27 @@ from typing import Any
 import yaml
 
 from search.command_line import HOW_LONG
+from space import Space
 
 FREE = ("run", "results", "choices.launch", "launch", *HOW_LONG)
 """Keys that may change when a run goes on: where it lies, what launches it, how long it is."""
+
+TRAINING = ("space", "task", "data", "schedule", "latency", "device", "init")
+"""Keys that say how candidates are trained and measured: a recorded table has done that."""
+
+
+def kept(values: Mapping[str, Any], choices: Mapping[str, Any], space: Space, *, objectives: Mapping[str, str]) -> dict[str, Any]:
+    """Of a configuration in plain values what config.yaml holds: with the option taken of each group and the objectives by their
+    measurements' names, without what this run has no use for. A table's choices are written out as a space."""
+    table = values.get("table")
+    unused = {"hydra", "table"} if table is None else {"hydra", *TRAINING}
+    taken = {group: name for group, name in choices.items() if group.split("/")[0] not in unused}
+    found = {key: value for key, value in values.items() if key not in unused}
+    found["search"] = {**found["search"], "objectives": dict(objectives)}
+    if table is not None:
+        found["table"] = {**table, "file": space.origin[3]}
+        found["space"] = {"network": space.network, "arch": space.origin[0].arch}
+    return {"choices": taken, **found}
 
 
 def keep_conf(directory: Path, conf: Mapping[str, Any], *, defaults: Mapping[str, Any]) -> None:

@@ -1,5 +1,7 @@
 """Data sets by name. An option is a frozen dataclass of its settings, registered under its file's name; the contract is `Data`."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -49,6 +51,12 @@ class Data(Protocol):
 
     def val_set(self, size: int) -> Samples:
         """The whole validation split, its images brought to `size` as the data set's protocol says."""
+
+
+def from_root(data: Any) -> Any:
+    """The data set with its folder spelled from the root: a worker's own folder may be another one."""
+    root = getattr(data, "root", None)
+    return replace(data, root=str(Path(root).expanduser().resolve())) if root else data
 
 
 import_siblings(__name__)

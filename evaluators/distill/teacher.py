@@ -7,14 +7,17 @@ from pathlib import Path
 from torch import nn
 
 from evaluators.random_state import seeded
+from evaluators.schedule import BASELINE
 from space import Arch, build
 from space.weights import Weights, read, take
 
 RUNG = "rung_*.pt"
 
 
-def located(given: str, arch_file: Callable[[str], Path]) -> str:
+def located(given: str | None, arch_file: Callable[[str], Path]) -> str | None:
     """`given` with its paths spelled from the root, as a worker's folder may be another; `arch_file` finds that of a named arch."""
+    if given in (None, BASELINE):
+        return given
     arch, at, weights = given.rpartition("@")
     whole = str(Path(weights).expanduser().resolve())
     if not at:
