@@ -2,11 +2,13 @@
 
 import contextlib
 import fcntl
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from evaluators.distill.teacher import RUNG
+from evaluators.train import TrialFailed
 
 
 def baseline_directory(trial: Path, seed: int) -> Path:
@@ -15,10 +17,20 @@ def baseline_directory(trial: Path, seed: int) -> Path:
 
 
 def trained_once(directory: Path, train: Callable[[], None]) -> None:
-    """Train, or find that it was done, while others wait; they find it done, or go on with it if this process dies."""
+    """Train, or find that it was done, while others wait; they find it done, or go on with it if this process dies. TrialFailed
+    where it cannot be trained: what ended it once would end it again, so the others are told at once."""
     directory.mkdir(parents=True, exist_ok=True)
+    failed = directory / "failed.json"
     with alone(directory / "lock"):
-        train()
+        if failed.is_file():
+            raise TrialFailed(*json.loads(failed.read_text()))
+        try:
+            train()
+        except TrialFailed as failure:
+            part = failed.with_suffix(".part")
+            part.write_text(json.dumps(failure.args))
+            part.replace(failed)
+            raise
 
 
 def adopt(directory: Path, trial: Path) -> None:

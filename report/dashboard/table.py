@@ -7,6 +7,7 @@ from typing import Any
 from dash import html
 
 from report.figures import figure
+from report.front import steadied
 from report.run import Trial
 from report.table import columns
 from report.view import View
@@ -64,15 +65,19 @@ def trial_columns(view: View, *, failures: bool = False) -> list[Column]:
         return [*found, Column("reason", "Reason", lambda t: t.reason, lambda t: html.Span(t.reason, className="reason"))]
     found.append(Column("rung", "Epochs", lambda t: t.rung, lambda t: f"{view.epochs(t.rung):g}" if t.rung > 0 else "-", True))
     goals = [goal.name for goal in view.comparison.goals]
-    found += [_measured(name) for name in dict.fromkeys([*goals, *columns(view.comparison)])]  # what decides is never cut off
+    found += [_measured(view, name) for name in dict.fromkeys([*goals, *columns(view.comparison)])]  # what decides is never cut off
     return [*found, Column("changed", "Changed", lambda t: len(_changes(view, t)), lambda t: _told(view, t))]
 
 
-def _measured(name: str) -> Column:
-    known = figure(name)
-    return Column(
-        name, known.heading, lambda t: _number(t.measurements.get(name)), lambda t: _written(t.measurements.get(name), known), True
-    )
+def _measured(view: View, name: str) -> Column:
+    known, baseline = figure(name), view.comparison.baseline
+
+    def read(trial: Trial) -> Any:
+        """As the front and the panel have it: the baseline's latency is that of the whole run."""
+        own = baseline is not None and trial.arch.id == baseline.arch.id
+        return (steadied(trial, view.run) if own else trial).measurements.get(name)
+
+    return Column(name, known.heading, lambda t: _number(read(t)), lambda t: _written(read(t), known), True)
 
 
 def _number(value: Any) -> float | None:

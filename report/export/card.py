@@ -109,7 +109,10 @@ def _schedule(conf: Mapping[str, Any], found: Chosen) -> str:
     epochs = rungs[rung - 1] if 0 < rung <= len(rungs) else 0
     names = ("image_size", "width", "sample_fraction", "batch_size", "optimizer", "lr", "lr_schedule", "weight_decay", "ema")
     told = ", ".join(f"{name} {recipe[name]}" for name in names if name in recipe)
-    return f"{(conf.get('choices') or {}).get('schedule', 'of the run')}, {epochs} epochs of {rungs[-1] if rungs else 0}; {told}"
+    kept = found.trial.measurements.get("best_epoch")
+    best = f" (the weights are of epoch {kept}, the best)" if kept else ""
+    name = (conf.get("choices") or {}).get("schedule", "of the run")
+    return f"{name}, {epochs} epochs of {rungs[-1] if rungs else 0}{best}; {told}"
 
 
 def _seeds(found: Chosen) -> str:

@@ -254,6 +254,10 @@ def test_a_baseline_that_cannot_be_trained_is_said(evaluation, tmp_path):
     *_, outcome = with_teacher(hopeless, BASELINE)(Job(segmenter(16), 0, 2, tmp_path / "1"))
     assert outcome.kind == "failed"
     assert outcome.reason.startswith("nan: of the baseline, the teacher: ")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("evaluators.evaluation.train", lambda *a, **k: pytest.fail("it was tried before"))
+        *_, again = with_teacher(hopeless, BASELINE)(Job(segmenter(24), 0, 2, tmp_path / "2"))
+    assert again == outcome
 
 
 def test_who_cannot_teach_is_refused_before_anything_is_trained(evaluation, tmp_path):

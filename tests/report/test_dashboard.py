@@ -1,6 +1,7 @@
 """The dashboard without a browser: what is read, drawn and told."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -96,6 +97,15 @@ def test_the_table_sorts_and_filters(view):
     assert values[len(measured) :] == [None] * (len(values) - len(measured))
     assert {view.standing(trial) for trial in selected(view, Asked(kind="infeasible"))} == {"infeasible"}
     assert len(selected(view, Asked(words="finite epoch"))) == 1
+
+
+def test_the_baselines_latency_is_the_runs_in_every_table(view):
+    latency = next(column for column in trial_columns(view) if column.key == "latency_ms")
+    zero, other = view.run.trials[:2]
+    assert latency.value(zero) == view.comparison.baseline.measurements["latency_ms"]
+    assert latency.value(other) == other.measurements["latency_ms"]
+    read = replace(zero, measurements={**zero.measurements, "latency_ms": 1e9})  # one disturbed moment
+    assert latency.value(read) == latency.value(zero)
 
 
 def test_a_panel_has_drawing_curve_and_commands(view):
