@@ -47,6 +47,7 @@ BOUNDS = {
     "shear": (0, 44),
     "translate": (0, 1),
     "drop_path": (0, 1),
+    "norm_momentum": (0, 1),
     "validate_every": (0, math.inf),
     "threads": (0, 1024),
     "workers": (0, 1024),
@@ -103,6 +104,7 @@ class Schedule:
     closing: float = 0.0  # part of the epochs, at the end, at least one: rate at its floor, no mosaic, the task's closing loss
     clip_norm: float = 0.0
     drop_path: float = 0.0  # stochastic depth of the last block; it rises linearly from 0 at the first
+    norm_momentum: float = 0.0  # share of a new batch in the batch norms' running mean and variance; 0: as each network has it
     ema: float = 0.0  # decay of the weights' moving average, which is what is scored; 0 is off
     ema_span: float = 0.0  # longest memory of the average as a part of all steps, for short trainings; 0: whatever `ema` says
     ema_ramp: float = 0.0  # part of all steps in which the decay rises by 63 %, as detectors do; 0: timm's warm-up

@@ -9,8 +9,8 @@ from scipy.ndimage import find_objects, label
 from torchvision import tv_tensors
 
 from evaluators.data import DATA
-from evaluators.data.composer import Layout, Scene, composed
-from evaluators.data.scene_points import visible_points
+from evaluators.data.composer import KINDS, Layout, Scene, composed
+from evaluators.data.scene_points import EVERY, visible_points
 from evaluators.points import Points
 
 
@@ -47,7 +47,7 @@ def test_every_garment_that_touches_no_other_has_one_point():
 def test_items_and_their_batch():
     data = DATA["scene_points"](train_count=40, val_count=8)
     data.check()
-    assert (data.classes, data.class_names, data.target) == (1, ("garment",), "points")
+    assert (data.classes, data.class_names, data.target) == (1, ("footwear",), "points")
     train, val = data.train_set(128, 1.0, 0), data.val_set(128)
     assert (len(train), len(val), train.uniform, val.uniform) == (40, 8, True, True)
     assert not torch.equal(train.images[:8], val.images)
@@ -61,7 +61,17 @@ def test_items_and_their_batch():
     batch = Points.collate([target for _, target in items], (128, 128))
     assert batch.counts.tolist() == [len(target["points"]) for _, target in items]
     assert batch.counts.min() == 0  # some scenes have nothing to count
-    assert 15 < batch.counts.max() <= 25
+    assert 10 < batch.counts.max() <= 40
+
+
+def test_the_kinds_part_the_points_of_all_garments_among_them():
+    settings = {"train_count": 6, "garments": [20, 30]}
+    every, *kinds = (DATA["scene_points"](**settings, counted=counted).train_set(96, 1.0, 0) for counted in (EVERY, *KINDS))
+    for index in range(len(every)):
+        parts = [kind.points[index].tolist() for kind in kinds]
+        assert sum(map(bool, parts)) > 1
+        assert sorted(point for part in parts for point in part) == sorted(every.points[index].tolist())
+    assert all(torch.equal(kind.images, every.images) for kind in kinds)
 
 
 def test_scenes_are_the_same_whoever_asks_and_a_part_is_the_first_of_them():
@@ -90,6 +100,7 @@ def test_what_a_transform_does_to_a_target_does_not_reach_the_data():
         ({"val_count": 0}, "data.val_count: 0"),
         ({"garments": [0, 0]}, r"data\.garments: \[0, 0\]; expected"),
         ({"garments": [-1, 3]}, r"data\.garments"),
+        ({"counted": "footware"}, r"data\.counted: 'footware' given; known: garment, top.*Did you mean 'footwear'"),
     ],
 )
 def test_bad_settings_are_named(given, told):
