@@ -1,8 +1,9 @@
 """Search spaces: architectures with holes (template, rules, size), one architecture (Arch), and the networks they describe."""
 
 from space.arch import Arch, build, build_measured
+from space.change import Change, Changes
 from space.lint import LintReport, lint
-from space.members import Change, Space, SpaceConf
+from space.members import Space, SpaceConf
 from space.networks import NETWORKS
 from space.rules import RuleError
 from space.size import Size
@@ -12,6 +13,7 @@ __all__ = [
     "NETWORKS",
     "Arch",
     "Change",
+    "Changes",
     "Hole",
     "LintReport",
     "RuleError",

@@ -1,6 +1,5 @@
 """The space's own command: `python -m space lint segformer [overrides]` says how large a space is and whether all of it works."""
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -8,13 +7,14 @@ from rich.progress import Progress
 
 from config import compose, load_space, typed, user_errors
 from evaluators.cost import measure_cost
+from search.command_line import Parser
 from space import Arch, lint
 
 
 @user_errors
 def main() -> None:
     """Parse the command line, lint, print; exit 1 where a member is broken or a choice is dead."""
-    parser = argparse.ArgumentParser(prog="python -m space", description="Look at a search space without training anything.")
+    parser = Parser(prog="python -m space", description="Look at a search space without training anything.")
     parser.add_argument("action", choices=["lint"], help="build the baseline, each one-step change and a sample; print size, cost")
     parser.add_argument("space", help="a file of conf/space, without .yaml")
     parser.add_argument("overrides", nargs="*", help="as for run_search.py: space.arch.stage1.mixer=pool, plugins=[mine]")

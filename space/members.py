@@ -9,9 +9,10 @@ from typing import Any
 
 from registry import nearest
 from space.arch import Arch, structure
+from space.change import Changes
 from space.parse import parse
 from space.rules import Rule, RuleError, broken, parse_rule
-from space.sample import sample, steps
+from space.sample import changed, sample, steps
 from space.schema import shown
 from space.size import Joint, Size, fillings, joints_of, measure
 from space.template import Group, Hole, Plain, fill, read
@@ -28,16 +29,6 @@ class SpaceConf:
     arch: dict[str, Any] = field(default_factory=dict)  # the architecture with holes
     rules: list[str] = field(default_factory=list)
     where: list[str] = field(default_factory=list)  # further rules, from the command line
-
-
-@dataclass(frozen=True)
-class Change:
-    """One choice set to another value: `arch` is what that makes of the architecture it was asked for."""
-
-    name: str
-    before: Any
-    after: Any
-    arch: Arch
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,12 +90,15 @@ class Space:
         """A random member: options equally likely, structure first."""
         return Arch(self.network, sample(self.template, self.rules, rng))
 
-    def changes(self, arch: Arch) -> Iterator[Change]:
+    def changes(self, arch: Arch) -> Changes:
         """Every member that differs from member `arch` in one choice (and in what that choice opens or closes)."""
         active = self.choices(arch)
-        for hole, option, plain in steps(self.template, active, self._baseline_values):
-            if not broken(self.rules, plain):
-                yield Change(hole.name, active[hole.name], option, Arch(self.network, plain))
+
+        def make(name: str, option: Any) -> Arch | None:
+            plain = changed(self.template, {**active, name: option}, self._baseline_values)
+            return None if broken(self.rules, plain) else Arch(self.network, plain)
+
+        return Changes(tuple(steps(self.holes(), active)), make)
 
     @cached_property
     def _baseline_values(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from space.rules import Rule, RuleError, broken
@@ -35,19 +35,18 @@ def sample(root: Group, rules: Sequence[Rule], rng: random.Random) -> Plain:
     raise RuleError(failed[0].text, f"rule '{failed[0].text}' broke in each of {sum(PATIENCE):,} random fillings; loosen it")
 
 
-def steps(root: Group, active: Mapping[str, Any], baseline: Mapping[str, Any]) -> Iterator[tuple[Hole, Any, Plain]]:
-    """Each active hole set to each of its other options, in order: (hole, value, plain). Rules are not looked at.
-
-    A hole that this opens takes the previous block's value, else the baseline's, else its first option.
-    """
-    for hole in root.holes():
+def steps(holes: Iterable[Hole], active: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Each active hole set to each of its other options, in order: (name, its value, the other). Rules are not looked at."""
+    for hole in holes:
         if hole.name in active:
-            for option in hole.options:
-                if option != active[hole.name]:
-                    yield hole, option, _changed(root, {**active, hole.name: option}, baseline)
+            value = active[hole.name]
+            yield from ((hole.name, value, option) for option in hole.options if option != value)
 
 
-def _changed(root: Group, values: dict[str, Any], baseline: Mapping[str, Any]) -> Plain:
+def changed(root: Group, values: dict[str, Any], baseline: Mapping[str, Any]) -> Plain:
+    """The filling with these values, to which those of the holes that they open are added: the previous block's value, else the
+    baseline's, else the first option."""
+
     def pick(hole: Hole) -> Any:
         if hole.name not in values:
             candidates = [values[name] for name in previous(hole.name) if name in values] + [baseline.get(hole.name)]

@@ -8,7 +8,8 @@ from typing import Any
 
 from evaluators.tables.rows import Key
 from registry import nearest
-from space import NETWORKS, Arch, Change, RuleError, Size, Space, SpaceConf
+from space import NETWORKS, Arch, Changes, RuleError, Size, Space, SpaceConf
+from space.sample import steps
 
 PREFIX = "table_"
 
@@ -28,13 +29,13 @@ class RecordedSpace(Space):
         """Each recorded member is equally likely."""
         return rng.choice(self._listed)
 
-    def changes(self, arch: Arch) -> Iterator[Change]:
-        key = self._key(self._member(arch))
-        for place, hole in enumerate(self.holes()):
-            for option in hole.options:
-                changed = self.members.get((*key[:place], option, *key[place + 1 :]))
-                if option != key[place] and changed is not None:
-                    yield Change(hole.name, key[place], option, changed)
+    def changes(self, arch: Arch) -> Changes:
+        choices = self.choices(arch)
+
+        def make(name: str, option: Any) -> Arch | None:
+            return self.members.get(tuple({**choices, name: option}[each] for each in self._hole_names))
+
+        return Changes(tuple(steps(self.holes(), choices)), make)
 
     def size(self) -> Size:
         return Size(len(self.members), True, len(self.members))

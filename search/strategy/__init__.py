@@ -174,8 +174,7 @@ class Strategy:
     def changed(self, arches: Sequence[Arch], space: Space, records: Records, rng: Random) -> Arch | None:
         """An unseen one-step change of one of `arches`, tried in random order; those outside the space are passed over."""
         for arch in rng.sample(arches, len(arches)):
-            changes = [change.arch for change in space.changes(arch)] if arch in space else []
-            found = self.unseen(iter(rng.sample(changes, len(changes))), records)
+            found = self.unseen((change.arch for change in space.changes(arch).drawn(rng)), records) if arch in space else None
             if found is not None:
                 return found
         return None

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any, ClassVar
 
 import optuna
@@ -18,6 +19,7 @@ from optuna.samplers._ga import BaseGASampler
 from optuna.trial import FrozenTrial, TrialState
 
 from search.objectives import Objective, point
+from search.pareto import best_first
 from search.records import Record, Records
 from search.strategy import Strategy
 from space import Arch, RuleError, Space
@@ -27,9 +29,11 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)  # one line for each trial 
 
 @dataclass(frozen=True, kw_only=True)
 class OptunaStrategy(Strategy):
-    """Subclasses build the sampler. `asks` bounds how often a sampler that repeats itself or breaks a rule is asked again."""
+    """Subclasses build the sampler. For one member it is asked `asks` times at most, as it may break a rule, and `repeats` of its
+    suggestions may be members that were asked before: one that has found its best goes on to suggest it."""
 
     asks: ClassVar[int] = 20
+    repeats: ClassVar[int] = 20
 
     def sampler(self, seed: int) -> BaseSampler:
         raise NotImplementedError
@@ -37,7 +41,8 @@ class OptunaStrategy(Strategy):
     def member(self, space: Space, records: Records, rng: random.Random) -> Arch | None:
         grid = distributions(space)
         study = self.study(space, records, rng.getrandbits(32))
-        arch = self.unseen(suggestions(study, space, grid, self.asks), records) if grid else None
+        suggested = islice(suggestions(study, space, grid, self.asks), self.repeats)
+        arch = self.unseen(suggested, records) if grid else None
         return arch or self.neighbour(space, records, rng) or self.drawn(space, records, rng)
 
     def study(self, space: Space, records: Records, seed: int) -> optuna.Study:
@@ -47,10 +52,14 @@ class OptunaStrategy(Strategy):
         if isinstance(sampler, BaseGASampler):
             return followed(self, space, records, sampler)
         study = empty_study(self.goals, sampler)
-        for record in (*records.ended, *records.running):
+        for record in (*self.remembered(records), *records.running):
             if self.learns_from(space, record):
                 study.add_trial(self.trial(space, record))
         return study
+
+    def remembered(self, records: Records) -> Sequence[Record]:
+        """The ended trials that a rebuilt study has, in the order in which they ended."""
+        return records.ended
 
     def learns_from(self, space: Space, record: Record) -> bool:
         """A narrowed space may leave its baseline outside: compared with, not learnt from."""
@@ -73,6 +82,29 @@ class OptunaStrategy(Strategy):
         """How far each limited measurement is over its limit, as a share of it: above 0 is infeasible."""
         readings = [(record.measurements.get(name), limit) for name, limit in self.limits.items()]
         return [float(value) / limit - 1 if isinstance(value, int | float) and limit else 0.0 for value, limit in readings]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelStrategy(OptunaStrategy):
+    """A model of the trials is made at each ask, which takes the longer the more there are: so it forgets."""
+
+    startup: int = 10  # random trials before the model
+    remember: int | None = 300  # trials that it learns from: half of them the newest, half the best of the others; null: all
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.remember is not None and self.remember < max(2, self.startup):
+            least = f"{max(2, self.startup)} or more (search.startup is {self.startup})"
+            raise ValueError(f"search.remember: {self.remember} given; allowed: null, or {least}")
+
+    def remembered(self, records: Records) -> Sequence[Record]:
+        ended = records.ended
+        if self.remember is None or len(ended) <= self.remember:
+            return ended
+        older, newest = ended[: -(self.remember // 2)], ended[-(self.remember // 2) :]
+        points = [(place, at) for place, r in enumerate(older) if r.ok and (at := point(r.measurements, self.goals)) is not None]
+        best = best_first([at for _, at in points])[: self.remember - len(newest)]
+        return [*(older[place] for place in sorted(points[n][0] for n in best)), *newest]
 
 
 def empty_study(goals: tuple[Objective, ...], sampler: BaseSampler) -> optuna.Study:

@@ -14,7 +14,7 @@ from optuna.samplers import GPSampler
 
 from search.records import Proposal, Record, Records
 from search.strategy import STRATEGIES
-from search.strategy._optuna import OptunaStrategy
+from search.strategy._optuna import ModelStrategy
 from space import Space
 
 RECENT = 5  # asks whose median is compared with a training
@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 
 @STRATEGIES.register("gp")
 @dataclass(frozen=True, kw_only=True)
-class GP(OptunaStrategy):
-    startup: int = 10  # random trials before the model is fitted
+class GP(ModelStrategy):
+    remember: int | None = 100
 
     asks: ClassVar[int] = 3  # each is a fit
 

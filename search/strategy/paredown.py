@@ -25,7 +25,7 @@ from search.strategy import STRATEGIES, Strategy
 from search.surrogate.facts import Facts, Known, facts_of
 from search.surrogate.features import encoding
 from search.surrogate.outlook import THOUGHT, Outlook, Plan
-from space import Arch, Space
+from space import Arch, Changes, Space
 
 FIRST = 3  # members at the last rung before anything is believed of it
 PARENTS = 8  # members whose neighbours are considered,
@@ -115,7 +115,8 @@ class Paredown(Strategy):
         found = list(looked)[::-1]
         for rung in range(1, self.rung):
             found += facts.foremost(rung, THOUGHT // (self.rung - 1), partial(waits, rung=rung))
-        paid = {known.reached: self.affordable(records, self.to(known, self.rung)) for known in found}
+        alike = {known.reached: known for known in found}  # what it takes to finish one depends on its rung alone
+        paid = {reached: self.affordable(records, self.to(known, self.rung)) for reached, known in alike.items()}
         return [known for known in found if paid[known.reached]]
 
     def to(self, known: Known, rung: int) -> Proposal:
@@ -159,8 +160,8 @@ class Paredown(Strategy):
         parents = outlook.leaders()
         found: dict[str, Arch] = {}
         for known in rng.sample(parents, min(PARENTS, len(parents))):
-            changed = changes_of(space, known.first.proposal.arch)
-            found |= {arch.id: arch for arch in rng.sample(changed, min(NEIGHBOURS, len(changed)))}
+            changes = changes_of(space, known.first.proposal.arch).drawn(rng)
+            found |= {change.arch.id: change.arch for change in islice(changes, NEIGHBOURS)}
         each = -(-self.candidates // KEPT)
         for number in range(max(0, len(records) - KEPT + 1), len(records) + 1):
             found |= {arch.id: arch for arch in members_drawn(space, self.seed, number, each)}
@@ -169,8 +170,9 @@ class Paredown(Strategy):
 
 
 @lru_cache(maxsize=512)
-def changes_of(space: Space, arch: Arch) -> tuple[Arch, ...]:
-    return tuple(change.arch for change in space.changes(arch))
+def changes_of(space: Space, arch: Arch) -> Changes:
+    """One object for each parent, which keeps what was made of it."""
+    return space.changes(arch)
 
 
 @lru_cache(maxsize=64)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from operator import is_not
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,7 @@ class Facts:
 
     def follow(self, ended: Sequence[Record]) -> bool:
         """Take in what ended since; False where this is another log, or one whose trials were measured again."""
-        if len(ended) < len(self._seen) or any(new is not old for new, old in zip(ended, self._seen, strict=False)):
+        if len(ended) < len(self._seen) or any(map(is_not, ended, self._seen)):
             return False
         for record in ended[len(self._seen) :]:
             self._take(record)

@@ -35,23 +35,39 @@ class Encoding:
         Of words two that differ are unlike by 1. Of numbers in order the first and the last are, and those between by their part of
         the way; where the hole is closed in one of the two, by 1.
         """
-        found, holes = [], []
-        for hole, last in enumerate(self.ordered):
-            index = members[:, [hole]]
+        hole_of, key, steps, size = self._coordinates
+        at = members[:, hole_of]
+        found = (at == key).astype(float)
+        found[:, steps] = np.where(at[:, steps] == ABSENT, 0.5, at[:, steps] > key[steps])
+        return found * size, hole_of
+
+    @cached_property
+    def _coordinates(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Of each coordinate its hole, the index that it compares with, whether it is a step (1 beyond that index; others are 1 at
+        it), and its size."""
+        rows: list[tuple[int, int, bool, float]] = []
+        for hole, last in enumerate(self.ordered.tolist()):
             if last:
-                steps = np.where(index == ABSENT, 0.5, index > np.arange(last)) / last**0.5
-                found.append(np.concatenate([steps, 0.75**0.5 * (index == ABSENT)], 1))
+                rows += [(hole, index, True, last**-0.5) for index in range(last)] + [(hole, ABSENT, False, 0.75**0.5)]
             else:
-                found.append((index == np.arange(ABSENT, self._sizes[hole])) / 2**0.5)
-            holes += [hole] * found[-1].shape[1]
-        return np.concatenate(found, 1) if found else np.zeros((len(members), 0)), np.array(holes, int)
+                rows += [(hole, index, False, 0.5**0.5) for index in range(ABSENT, self._sizes[hole])]
+        holes, keys, steps, sizes = zip(*rows, strict=True) if rows else ((), (), (), ())
+        return np.array(holes, int), np.array(keys, np.int16), np.array(steps, bool), np.array(sizes, float)
 
     def counts(self, members: np.ndarray) -> np.ndarray:
         """(n, counts): how many holes of each group have each option, over the root of the group's size."""
-        found = [
-            (members[:, list(holes), None] == np.arange(options)).sum(1) / np.sqrt(len(holes)) for holes, options in self.groups
-        ]
-        return np.concatenate(found, 1).astype(float) if found else np.zeros((len(members), 0))
+        return self.dummies(members) @ self._counting
+
+    @cached_property
+    def _counting(self) -> np.ndarray:
+        """(options of all holes, counts): which option of a hole adds to which count, and how much."""
+        first = np.cumsum([0, *self._sizes])
+        parts = [np.zeros((first[-1], 0))]
+        for holes, options in self.groups:
+            parts.append(np.zeros((first[-1], options)))
+            for hole in holes:
+                parts[-1][first[hole] + np.arange(options), np.arange(options)] = len(holes) ** -0.5
+        return np.concatenate(parts, 1)
 
     def answers(self, members: np.ndarray) -> tuple[np.ndarray, ...]:
         """For each group the options of its holes (n, holes), that of a closed one being the last index."""
@@ -59,8 +75,15 @@ class Encoding:
 
     def dummies(self, members: np.ndarray) -> np.ndarray:
         """(n, options of all holes): 1 where a hole has that option."""
-        parts = [members[:, [hole]] == np.arange(options) for hole, options in enumerate(self._sizes)]
-        return np.concatenate(parts, 1).astype(float) if parts else np.zeros((len(members), 0))
+        hole_of, option = self._options
+        return (members[:, hole_of] == option).astype(float)
+
+    @cached_property
+    def _options(self) -> tuple[np.ndarray, np.ndarray]:
+        """The hole and the index of every option."""
+        sizes = np.array(self._sizes, int)
+        parts = [np.arange(size, dtype=np.int16) for size in sizes]
+        return np.repeat(np.arange(len(sizes)), sizes), np.concatenate([np.empty(0, np.int16), *parts])
 
     @cached_property
     def _sizes(self) -> list[int]:

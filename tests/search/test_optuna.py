@@ -73,3 +73,24 @@ def test_numbers_in_order_keep_it_and_names_do_not():
     grid = distributions(SPACE)
     assert isinstance(grid["a"], optuna.distributions.IntDistribution)
     assert isinstance(grid["mixer"], optuna.distributions.CategoricalDistribution)
+
+
+def test_a_model_remembers_the_newest_trials_and_the_best_of_the_others():
+    members = sorted(SPACE.enumerate(), key=lambda arch: (arch.arch["a"], arch.id))[::-1][:60]  # the best first
+    records = Records(tuple(ended(number, arch) for number, arch in enumerate(members)))
+    conf = strategy("tpe", remember=21, objectives={"miou": "max"})
+    numbers = [record.number for record in conf.remembered(records)]
+    older = sorted(range(50), key=lambda number: -records[number].measurements["miou"])
+    assert numbers == [*sorted(older[:11]), *range(50, 60)]
+    assert len(conf.study(SPACE, records, 0).get_trials()) == 21
+    assert (
+        [*strategy("tpe", remember=60).remembered(records)] == [*strategy("tpe", remember=None).remembered(records)] == [*records]
+    )
+
+
+def test_running_trials_are_never_forgotten_and_failed_ones_are_none_of_the_best():
+    arches = list(SPACE.enumerate())[:40]
+    items = [ended(number, arch, "failed" if number < 20 else "ok") for number, arch in enumerate(arches[:38])]
+    running = [Record(number, Proposal(arches[number], 0, 2), number) for number in (38, 39)]
+    study = strategy("gp", remember=10).study(SPACE, Records((*items, *running)), 0)
+    assert [trial.state.name for trial in study.get_trials()] == ["COMPLETE"] * 10 + ["RUNNING"] * 2

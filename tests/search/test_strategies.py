@@ -28,7 +28,7 @@ OPTIONS = {
     "nsga3": {"population": 4},
 }
 GIVEN = ("ablation", "archs")  # what they train is said beforehand: they search nothing
-OPTIONS |= {"gp": {"startup": 8}, "tpe": {"startup": 4}}
+OPTIONS |= {"gp": {"startup": 8, "remember": 8}, "tpe": {"startup": 4, "remember": 6}}
 names = pytest.mark.parametrize("name", STRATEGIES.names())
 searching = pytest.mark.parametrize("name", [name for name in STRATEGIES if name not in (*GIVEN, "gp")])
 
@@ -268,6 +268,7 @@ def test_gp_warns_then_refuses_where_asking_is_slower_than_training(caplog):
         ({"name": "promote", "proposer": "archs"}, "unknown proposer 'archs'"),
         ({"name": "nsga2", "population": 1}, "search.population"),
         ({"name": "nsga3", "population": 1}, "search.population"),
+        ({"name": "tpe", "remember": 5}, r"search.remember: 5 given; allowed: null, or 10 or more \(search.startup is 10\)"),
     ],
 )
 def test_options_are_checked(options, message):

@@ -124,6 +124,18 @@ def test_one_step_changes_build_and_differ_in_one_choice(load, template, base):
     assert [c.arch.id for c in space.changes(base)] == [c.arch.id for c in changes]
 
 
+def test_changes_in_random_order_are_the_same_ones_each_made_once(load, template, base):
+    changes = load(template, rules=[SORTED]).changes(base)
+    few = list(itertools.islice(changes.drawn(random.Random(1)), 3))
+    every = list(changes)
+    assert len({id(change) for change in every} & {id(change) for change in few}) == 3
+    drawn = list(changes.drawn(random.Random(1)))
+    assert drawn[:3] == few
+    assert drawn != every
+    assert {change.arch.id for change in drawn} == {change.arch.id for change in every}
+    assert [c.arch.id for c in load(template, rules=[SORTED]).changes(base).drawn(random.Random(1))] == [c.arch.id for c in drawn]
+
+
 def test_an_opened_hole_takes_the_previous_blocks_value_else_the_baselines_else_the_first(load, template, base):
     space = load(template)
     start = space.fill({**space.choices(base), "stage1.mixer": "pool", "stage1.mixer.pool.size": 3, "stage2.mixer": "attention"})
