@@ -40,7 +40,7 @@ from evaluators.task import TASKS
 from registry import import_plugins, nearest
 from report.figures import figure
 from search.command_line import about_unknown, config_dirs, flat_keys, key_of, plugins_named, run_name, spelled_out
-from search.kept_conf import TRAINING, kept
+from search.kept_conf import kept, refuse_training
 from search.launch import LAUNCHERS, placed
 from search.objectives import check_names, with_metric
 from search.reuse import Reusing, reusing
@@ -160,7 +160,7 @@ def load(conf: DictConfig) -> Run:
     strategy = strategy.finding(space, lambda key, name: find_member(f"search.{key}", name, space.network))
     launch, note = typed(conf.launch), evaluation.check()
     values = {key: OmegaConf.to_container(node) if OmegaConf.is_config(node) else node for key, node in conf.items()}
-    keep = kept(values, choices, space, objectives=strategy.objectives)
+    keep = kept(values, choices, space, objectives=strategy.objectives, numbers=getattr(evaluation, "numbers", ""))
     if isinstance(strategy, Ablation):
         strategy = replace(strategy, scale=100.0 if figure(strategy.goals[0].name).share else 1.0)
         defaults = {**evaluation.defaults(), "search": asdict(type(strategy)())}
@@ -206,6 +206,7 @@ def trained(conf: DictConfig, choices: Mapping[str, Any], overrides: list[str]) 
         plugins=tuple(values.plugins),
         cache=Path(values.results).resolve() / "cache",
         init=str(Path(values.init).expanduser().resolve()) if values.init not in (None, PARENT) else values.init or "",
+        processes=getattr(values.launch, "processes", 1),
     )
     return space, replace(values.search, rungs=values.schedule.rungs, inherit=values.init == PARENT), evaluation
 
@@ -215,9 +216,8 @@ def replayed(conf: DictConfig, choices: Mapping[str, Any], overrides: list[str])
     name, source = choices["table"], conf_file("table", choices["table"])
     if OmegaConf.is_missing(conf.table, "file") or not conf.table.file:
         raise ValueError(f"table.file: not given; expected the path of the recorded trainings, table.file=... ({source})")
-    for item in overrides:
-        if key_of(item).split(".")[0] in TRAINING:
-            raise ValueError(f"{item}: there is nothing to train or to time beside +table={name}, its trainings are recorded")
+    experiment = choices.get("experiment")
+    refuse_training(name, overrides, conf_file("experiment", experiment) if experiment else None)
     mapping = typed(conf.table)
     if not isinstance(mapping, TableConf):
         raise ValueError(f"table '{name}': its types are missing; begin the file with defaults: [table_schema, _self_] ({source})")

@@ -1,6 +1,7 @@
 """One trial, from an arch to its measurements: cost, then latency, then training, each only if what came before allows it."""
 
 import collections
+import contextlib
 import functools
 import gc
 import json
@@ -17,6 +18,7 @@ from torch import nn
 from evaluators.api import Job, Measurements, Outcome, RungResult
 from evaluators.augmentation import check_recipe
 from evaluators.cost.cache import CostCache
+from evaluators.crew import ALONE, Crew
 from evaluators.device import resolved_device
 from evaluators.distill.baseline import adopt, baseline_directory, trained_once
 from evaluators.distill.teacher import teacher as teacher_in
@@ -24,8 +26,9 @@ from evaluators.fit import check_fit, check_teacher
 from evaluators.inherit import LEFT, PARENT, digest, inherit, leave, weights_of
 from evaluators.latency import CannotRun, LatencyBench, check_baseline
 from evaluators.limits import excess
+from evaluators.parallel import check_parallel, together
 from evaluators.schedule import BASELINE
-from evaluators.train import TrialFailed, seeded, train
+from evaluators.train import TrialFailed, out_of_memory, seeded, train
 from evaluators.turns import DeviceTurns
 from registry import import_plugins
 from space import Arch, build, build_measured
@@ -37,6 +40,7 @@ class Evaluation:
 
     `init`: a checkpoint file whose weights candidates begin with as far as they fit; "parent": those of Job.parent; "": fresh ones.
     `limits` bound measurements that cost no training: with `params_m: 20` anything larger is neither timed nor trained.
+    `processes` train one network together; what measures it is one.
     """
 
     baseline: Arch
@@ -50,6 +54,7 @@ class Evaluation:
     plugins: tuple[str, ...]
     cache: Path
     init: str = ""
+    processes: int = 1
 
     def __call__(self, job: Job) -> Iterator[RungResult | Outcome]:
         """Yield rung 0 (cost and latency), each trained rung up to job.rung, then how the trial ended."""
@@ -77,28 +82,34 @@ class Evaluation:
         yield Outcome("ok")
 
     def _train(self, job: Job, bench: "Workbench") -> Iterator[RungResult]:
-        """The trained rungs; the first says what the network began with, where that was not chance, and who taught it."""
-        results, begun = self._training(job, bench, self._teacher(job, bench))
-        for result in results:
-            yield RungResult(result.rung, {**result.measurements, **begun}) if result.rung == 1 else result
-        if self.init == PARENT:
-            leave(job.directory, job.rung, epochs=self.schedule.epochs(job.rung) + begun.get("inherited_epochs", 0))
+        """The trained rungs, taught by whom the schedule names."""
+        yield from self._trained(job, self._teacher(job, bench), bench)
 
-    def _training(
-        self, job: Job, bench: "Workbench", teacher: nn.Module | None = None
-    ) -> tuple[Iterator[RungResult], Measurements]:
-        """The trained rungs of a job, yet to be run, and what its network begins with: weights, a teacher."""
+    def _trained(self, job: Job, teacher: str, bench: "Workbench") -> Iterator[RungResult]:
+        """The trained rungs, in this process or in several. `teacher`: where it is; "": nobody."""
+        if self.processes == 1:
+            return self.training(job, teacher, bench.device)
+        release_memory()  # the others need what this one measured with
+        return together(functools.partial(self.training, job, teacher), size=self.processes, device=bench.device)
+
+    def training(self, job: Job, teacher: str, device: str, crew: Crew = ALONE) -> Iterator[RungResult]:
+        """The trained rungs of a job; the first says what the network began with, where that was not chance, and who taught it."""
+        import_plugins(self.plugins)
+        turns = DeviceTurns(device)
+        alone_here = crew.leads or torch.device(device).type == "cuda"  # one turn on a CPU holds for the whole crew
+        step_turn = turns.training_step if alone_here else contextlib.nullcontext
         source = (job.parent / LEFT if job.parent else None) if self.init == PARENT else Path(self.init) if self.init else None
-        with bench.turns.training_step():
+        with crew.turn(step_turn):
+            taught_by = self._loaded_teacher(teacher) if teacher else None
             with seeded(job.seed):
                 network = self.trainee(job.arch)
             begun = inherit(network, source) if source else {}
             origin = digest(network) if source else ""
-            if teacher:
-                taught = digest(teacher)
+            if taught_by:
+                taught = digest(taught_by)
                 origin += f"{taught} {self.schedule.distill}"
                 begun = {**begun, "teacher": f"{self.schedule.teacher} ({taught[:8]})"}
-        results = train(
+        for result in train(
             network,
             self.task,
             self.data,
@@ -106,32 +117,31 @@ class Evaluation:
             seed=job.seed,
             rung=job.rung,
             directory=job.directory,
-            device=bench.device,
-            step_turn=bench.turns.training_step,
+            device=device,
+            step_turn=step_turn,
             made=self._made(job.arch),
             origin=origin,
-            teacher=teacher,
-        )
-        return results, begun
+            teacher=taught_by,
+            crew=crew,
+        ):
+            yield RungResult(result.rung, {**result.measurements, **begun}) if result.rung == 1 else result
+        if self.init == PARENT and crew.leads:
+            leave(job.directory, job.rung, epochs=self.schedule.epochs(job.rung) + begun.get("inherited_epochs", 0))
 
-    def _teacher(self, job: Job, bench: "Workbench") -> nn.Module | None:
-        """Who teaches the job's network; None where it learns from the truth alone, as a baseline that teaches the others does."""
-        where = self.schedule.teacher
-        if where == BASELINE:
-            directory = baseline_directory(job.directory, job.seed)
-            lessons = replace(job, arch=self.baseline, rung=len(self.schedule.rungs), directory=directory, parent=None)
-            try:
-                trained_once(directory, lambda: collections.deque(self._training(lessons, bench)[0], maxlen=0))
-            except TrialFailed as failure:
-                raise TrialFailed(failure.kind, f"of the baseline, the teacher: {failure.args[1]}") from None
-            if job.arch == self.baseline:
-                adopt(directory, job.directory)
-                return None
-            where = str(directory)
-        if not where:
-            return None
-        with bench.turns.training_step():
-            return self._loaded_teacher(where)
+    def _teacher(self, job: Job, bench: "Workbench") -> str:
+        """Where the teacher of the job's network is; '' where it learns from the truth alone, as a baseline that teaches does."""
+        if self.schedule.teacher != BASELINE:
+            return self.schedule.teacher or ""
+        directory = baseline_directory(job.directory, job.seed)
+        lessons = replace(job, arch=self.baseline, rung=len(self.schedule.rungs), directory=directory, parent=None)
+        try:
+            trained_once(directory, lambda: collections.deque(self._trained(lessons, "", bench), maxlen=0))
+        except TrialFailed as failure:
+            raise TrialFailed(failure.kind, f"of the baseline, the teacher: {failure.args[1]}") from None
+        if job.arch == self.baseline:
+            adopt(directory, job.directory)
+            return ""
+        return str(directory)
 
     def _loaded_teacher(self, where: str) -> nn.Module:
         return teacher_in(where, classes=self.data.classes, image_size=(self.schedule.image_size, self.schedule.image_size))
@@ -152,10 +162,15 @@ class Evaluation:
         return build_measured(arch or self.baseline, self.data.classes, image_size=self.input_size)
 
     def trainee(self, arch: Arch) -> nn.Module:
-        """The network as it is trained: for the schedule's images, with its part of the channels and its stochastic depth."""
+        """The network as it is trained: for the schedule's images, with its part of the channels, its stochastic depth, and batch
+        norms that follow as fast as it asks."""
         recipe = self.schedule
         size = (recipe.image_size, recipe.image_size)
-        return build(arch, self.data.classes, image_size=size, width=recipe.width, drop_path=recipe.drop_path)
+        network = build(arch, self.data.classes, image_size=size, width=recipe.width, drop_path=recipe.drop_path)
+        if recipe.norm_momentum:
+            for norm in (module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)):
+                norm.momentum = recipe.norm_momentum
+        return network
 
     def check(self) -> str:
         """What candidates begin with, in words; ValueError where the data have faults, where data, task, schedule and baseline do
@@ -165,6 +180,7 @@ class Evaluation:
         check_recipe(self.schedule, self.data)
         baseline = self.trainee(self.baseline)
         check_fit(baseline, self.task, self.schedule)
+        check_parallel(self.schedule, self.processes, self.device)
         self._check_teacher(baseline)
         for backend in self.latency.backends.values():
             backend.check_for(self.baseline, self.input_size, self.data.classes)
@@ -261,16 +277,6 @@ def workbench(conf: Evaluation) -> Workbench:
         _shared.clear()  # a worker serves one run at a time; the baseline of another would only hold memory
         _shared[key] = Workbench(conf)
     return _shared[key]
-
-
-def out_of_memory(error: Exception) -> str:
-    """The error's text if it says that memory ran out, on a GPU or in the main memory; else ''."""
-    signs = ("out of memory", "DefaultCPUAllocator", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
-    text = str(error)
-    told = isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and any(s in text for s in signs)
-    )
-    return (text.strip().splitlines() or ["no more was said"])[0] if told else ""
 
 
 def release_memory() -> None:

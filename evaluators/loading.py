@@ -1,6 +1,6 @@
 """Batches of a split, in an order that follows from (seed, epoch) only."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, default_collate
 
 from evaluators.augmentation import IMAGENET_MEAN, IMAGENET_STD, Augmented
 from evaluators.boxes import Boxes
+from evaluators.crew import ALONE, Crew
 from evaluators.data import Samples
 from evaluators.points import Points
 from evaluators.random_state import derived
@@ -21,25 +22,33 @@ def steps_per_epoch(samples: Samples, schedule: Schedule) -> int:
     return max(1, whole + (rest > 1))
 
 
-def training_batches(samples: Samples, schedule: Schedule, *, seed: int, epoch: int) -> Iterator[tuple[torch.Tensor, Any]]:
-    """One shuffled, augmented epoch. Worker processes start at the first call, before any step's turn is taken."""
+def training_batches(
+    samples: Samples, schedule: Schedule, *, seed: int, epoch: int, crew: Crew = ALONE
+) -> Iterator[tuple[torch.Tensor, Any]]:
+    """One shuffled, augmented epoch, of each batch the crew's share. Worker processes start at the first call, before any step's
+    turn is taken."""
     order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(derived(seed, "order", epoch))).tolist()
     kept = order[: steps_per_epoch(samples, schedule) * schedule.batch_size]
-    return iter(loader(Augmented(samples, schedule, seed, epoch), schedule, order=kept, batch_size=schedule.batch_size))
+    shares = [crew.share(batch) for batch in cut(kept, schedule.batch_size)]
+    return iter(loader(Augmented(samples, schedule, seed, epoch), schedule, batches=shares))
 
 
 def validation_batches(samples: Samples, schedule: Schedule) -> Iterator[tuple[torch.Tensor, Any]]:
     """The split in its own order; one image at a time where they differ in size."""
-    return iter(loader(samples, schedule, order=range(len(samples)), batch_size=schedule.batch_size if samples.uniform else 1))
+    return iter(loader(samples, schedule, batches=cut(range(len(samples)), schedule.batch_size if samples.uniform else 1)))
 
 
-def loader(samples: Any, schedule: Schedule, *, order: Any, batch_size: int) -> DataLoader:
+def cut(order: Sequence[int], size: int) -> list[Sequence[int]]:
+    """Batches of an order; the last one is what remains."""
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def loader(samples: Any, schedule: Schedule, *, batches: list[Sequence[int]]) -> DataLoader:
     """A torch loader that draws nothing from the global generator."""
     return DataLoader(
         samples,
-        batch_size=batch_size,
+        batch_sampler=batches,
         collate_fn=collate,
-        sampler=order,
         num_workers=schedule.workers,
         generator=torch.Generator().manual_seed(0),
         pin_memory=torch.cuda.is_available() and schedule.workers > 0,

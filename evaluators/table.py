@@ -1,9 +1,11 @@
 """Recorded trainings in place of real ones: a table becomes a space and an evaluator, and any search runs on it in seconds."""
 
+import hashlib
 import json
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,11 @@ class Table:
 
     def row(self, arch: Mapping[str, Any]) -> Row:
         return self.rows.by_key[tuple(arch[name] for name in self.rows.choices)]
+
+    @cached_property
+    def numbers(self) -> str:
+        """Eight hex digits of all that is recorded: a file of the same name may hold others tomorrow."""
+        return hashlib.sha1(repr(self.rows.by_key).encode()).hexdigest()[:8]
 
     def scores(self, rung: int) -> dict[Key, float]:
         """The mean over the recorded seeds at a rung, where there are any: what a search is judged by."""
@@ -120,6 +127,11 @@ class RecordedTrainings:
         part = "all combinations of its choices" if len(table.rows.by_key) == grid else f"of {grid:,} combinations of its choices"
         return f"replaying {len(table.rows.by_key):,} recorded architectures, {part}, from {table.conf.file}"
 
+    @property
+    def numbers(self) -> str:
+        """What config.yaml keeps of them, so that a run does not go on with others."""
+        return self.table.numbers
+
     def defaults(self) -> dict[str, dict[str, Any]]:
-        """What an older version's config.yaml does not say of these groups: nothing has a default here."""
-        return {}
+        """What an older version's config.yaml does not say of these groups: that its table was the one there is now."""
+        return {"table": {"numbers": self.numbers}}

@@ -17,6 +17,7 @@ from evaluators.augmentation import mixed, resized
 from evaluators.average import make_average
 from evaluators.best import Best
 from evaluators.checkpoint import Checkpoints, Pace
+from evaluators.crew import ALONE, Crew, Turn
 from evaluators.data import Data, Samples
 from evaluators.distill.teaching import Said, Teaching
 from evaluators.isolation import isolated
@@ -27,9 +28,7 @@ from evaluators.schedule import Schedule
 from evaluators.score import score
 from evaluators.task import Task
 
-__all__ = ["TrialFailed", "seeded", "train"]
-
-StepTurn = Callable[[], contextlib.AbstractContextManager[Any]]
+__all__ = ["TrialFailed", "out_of_memory", "seeded", "train"]
 
 
 class TrialFailed(Exception):
@@ -43,6 +42,16 @@ class TrialFailed(Exception):
         return f"{self.args[0]}: {self.args[1]}"
 
 
+def out_of_memory(error: Exception) -> str:
+    """The error's text if it says that memory ran out, on a GPU or in the main memory; else ''."""
+    signs = ("out of memory", "DefaultCPUAllocator", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
+    text = str(error)
+    told = isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(s in text for s in signs)
+    )
+    return (text.strip().splitlines() or ["no more was said"])[0] if told else ""
+
+
 def train(
     network: nn.Module,
     task: Task,
@@ -53,17 +62,20 @@ def train(
     rung: int,
     directory: Path,
     device: str,
-    step_turn: StepTurn = contextlib.nullcontext,
+    step_turn: Turn = contextlib.nullcontext,
     made: Mapping[str, Any] | None = None,
     origin: str = "",
     teacher: nn.Module | None = None,
+    crew: Crew = ALONE,
 ) -> Iterator[RungResult]:
     """Yield a result for each rung from 1 to `rung`; finished ones found in `directory` are adopted, the others trained, one that
     was under way from the last epoch that was saved.
 
     `network` comes freshly built `with seeded(seed)`. `teacher` is what it learns from beside the truth. `origin` identifies all
     that is trained already: the weights that the network begins with, the teacher's. `made` goes into the checkpoints (see
-    `Checkpoints`). Every piece of work runs inside `with step_turn():`, one optimisation or scoring step at a time.
+    `Checkpoints`). Every piece of work runs inside `with step_turn():`, one optimisation or scoring step at a time. `crew` are the
+    processes that call this with the same arguments, but for device and turn; the one that leads scores and writes. How many they
+    are is no part of what a checkpoint is identified by.
 
     Measurements: the task's metrics (of the moving average where `ema` is on; with keep=best those of the epoch `best_epoch`),
     `train_loss` (mean of the last epoch, the teacher's part included), `train_s` (time in steps since the trial's beginning),
@@ -84,11 +96,13 @@ def train(
                 device=torch.device(device),
                 step_turn=step_turn,
                 teacher=teacher,
+                crew=crew,
             )
-            with isolated(schedule.thread_count(), training.device):
+            with isolated(schedule.threads or max(1, schedule.thread_count() // crew.size), training.device):
                 training.continue_from(*kept.latest(number, schedule.epochs))
                 measurements = training.advance(number, kept.save_epoch)
-            kept.save(number, measurements, training.state())
+            if crew.leads:
+                kept.save(number, measurements, training.state())
         yield RungResult(number, finished.measurements if finished else measurements)
 
 
@@ -114,13 +128,14 @@ class Training:
         schedule: Schedule,
         seed: int,
         device: torch.device,
-        step_turn: StepTurn,
+        step_turn: Turn,
         teacher: nn.Module | None = None,
+        crew: Crew = ALONE,
     ):
-        self.task, self.schedule, self.seed, self.device, self.step_turn = task, schedule, seed, device, step_turn
+        self.task, self.schedule, self.seed, self.device, self.step_turn, self.crew = task, schedule, seed, device, step_turn, crew
         layout = torch.channels_last if device.type == "cuda" else torch.preserve_format
-        self.network = network.to(device, memory_format=layout)
-        with step_turn():
+        self.network = network = crew.joined(network.to(device, memory_format=layout), device)
+        with crew.turn(step_turn):
             self.samples: Samples = data.train_set(schedule.image_size, schedule.sample_fraction, seed)
             self.judged: Samples = data.val_set(schedule.image_size)
         self.classes = data.classes
@@ -129,6 +144,7 @@ class Training:
         self.teaching = Teaching(teacher, self.network, task, schedule, seed=seed, device=device) if teacher else None
         if self.teaching:
             self.teaching.join(self.optimizer, schedule)
+        self.trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         self.learning_rate = make_learning_rate(self.optimizer, schedule, steps_per_epoch=self.steps)
         self.average = make_average(network, schedule, steps=self.steps * schedule.rungs[-1])
         self.dtype = precision(schedule.precision, device)
@@ -178,10 +194,12 @@ class Training:
         while self.epoch < self.schedule.epochs(rung):
             self.loss = self._epoch(self.epoch)
             self.epoch += 1
-            if self.schedule.validates(self.epoch):
+            if self.crew.leads and self.schedule.validates(self.epoch):
                 self.best = self.best.or_better(self.epoch, self._score(), self._judged_network())
-            if pace.due():
+            if self.crew.leads and pace.due():
                 pace.timed(lambda: save_epoch(self.epoch, self.state()))
+        if not self.crew.leads:
+            return {}
         scores = {**self.best.scores, "best_epoch": self.best.epoch} if self.schedule.keep == "best" else self._score()
         epochs, seconds = self.epoch - self.begun[0], self.train_s - self.begun[1]
         images = min(len(self.samples), self.steps * self.schedule.batch_size) * epochs
@@ -192,6 +210,7 @@ class Training:
             "images_per_s": images / seconds,
             "train_threads": torch.get_num_threads(),
             "train_precision": str(self.dtype).removeprefix("torch."),
+            **({"train_processes": self.crew.size} if self.crew.size > 1 else {}),
         }
 
     def _judged_network(self) -> nn.Module:
@@ -201,13 +220,14 @@ class Training:
     def _epoch(self, epoch: int) -> float:
         """One pass over the training split; the mean loss of its steps."""
         self.network.train()
-        torch.manual_seed(derived(self.seed, "noise", epoch))  # dropout and drop path
-        batches = training_batches(self.samples, self.schedule, seed=self.seed, epoch=epoch)
+        own = () if self.crew.leads else (self.crew.rank,)
+        torch.manual_seed(derived(self.seed, "noise", epoch, *own))  # dropout and drop path
+        batches = training_batches(self.samples, self.schedule, seed=self.seed, epoch=epoch, crew=self.crew)
         phase = "opening" if self.schedule.opens(epoch) else "closing" if self.schedule.closes(epoch) else ""
         task = getattr(self.task, phase, self.task) if phase else self.task
         total = 0.0
         for step in range(epoch * self.steps, (epoch + 1) * self.steps):
-            with self.step_turn():
+            with self.crew.turn(self.step_turn):
                 start = time.perf_counter()
                 loss = self._step(task, step, *next(batches))
                 self.train_s += time.perf_counter() - start
@@ -217,7 +237,8 @@ class Training:
         return total / self.steps
 
     def _step(self, task: Task, step: int, images: torch.Tensor, target: Any) -> float:
-        """One optimisation step; the loss before it. Reading the loss waits for the device. `step` counts on through epochs."""
+        """One optimisation step; the loss before it, of the crew's whole batch. Reading it waits for the device. `step` counts on
+        through epochs."""
         self.learning_rate.step_update(step)
         self.optimizer.zero_grad()
         inputs, truth = self._shown(self.network, images, target, step)
@@ -229,7 +250,9 @@ class Training:
             with self._autocast():
                 taught = self.teaching.taught(seen)
             loss = loss + self.teaching.loss(task, Said(output, maps), taught, truth)
-        self.scaler.scale(loss).backward()
+        part = len(images) / self.crew.total(len(images))
+        self.scaler.scale(loss * part).backward()
+        self.crew.sum_gradients(self.trained)
         if self.schedule.clip_norm:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.clip_norm)
@@ -237,7 +260,7 @@ class Training:
         self.scaler.update()
         if self.average:
             self.average.update(self.network, step)
-        return loss.item()
+        return self.crew.total(loss.item() * part)
 
     def _shown(self, network: nn.Module, images: torch.Tensor, target: Any, step: int) -> tuple[torch.Tensor, Any]:
         """A batch as a network reads it, and its truth: the same draws whichever network it is."""
@@ -250,15 +273,16 @@ class Training:
 
     def _score(self) -> dict[str, float]:
         """The task's metrics on the whole validation split."""
-        scores, score_s = score(
-            self._judged_network().eval(),
-            self.task.scorer(self.classes, self.device),
-            self.judged,
-            self.schedule,
-            device=self.device,
-            dtype=self.dtype,
-            step_turn=self.step_turn,
-        )
+        with self.crew.apart():
+            scores, score_s = score(
+                self._judged_network().eval(),
+                self.task.scorer(self.classes, self.device),
+                self.judged,
+                self.schedule,
+                device=self.device,
+                dtype=self.dtype,
+                step_turn=self.step_turn,
+            )
         for name, value in scores.items():
             if not math.isfinite(value):
                 raise TrialFailed("nan", f"{name} is {value} after {self.epoch} epochs")

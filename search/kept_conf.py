@@ -1,12 +1,12 @@
 """config.yaml of a run directory: what was asked for. A run goes on only under the configuration that it began with."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from search.command_line import HOW_LONG
+from search.command_line import HOW_LONG, key_of
 from space import Space
 
 FREE = ("run", "results", "choices.launch", "launch", *HOW_LONG)
@@ -16,16 +16,32 @@ TRAINING = ("space", "task", "data", "schedule", "latency", "device", "init")
 """Keys that say how candidates are trained and measured: a recorded table has done that."""
 
 
-def kept(values: Mapping[str, Any], choices: Mapping[str, Any], space: Space, *, objectives: Mapping[str, str]) -> dict[str, Any]:
+def refuse_training(table: str, overrides: Iterable[str], experiment: Path | None) -> None:
+    """ValueError where the command line or an experiment's file says how to train or to time beside a table, which has done so."""
+    said = [(item, key_of(item)) for item in overrides]
+    if experiment is not None:
+        content = yaml.safe_load(experiment.read_text()) or {}
+        groups = [key for item in content.get("defaults") or [] if isinstance(item, Mapping) for key in item]
+        keys = [*content, *(key.split()[-1].lstrip("/") for key in groups)]
+        said += [(f"{key} ({experiment})", key_of(key)) for key in keys]
+    for item, key in said:
+        if key.split(".")[0] in TRAINING:
+            raise ValueError(f"{item}: there is nothing to train or to time beside +table={table}, its trainings are recorded")
+
+
+def kept(
+    values: Mapping[str, Any], choices: Mapping[str, Any], space: Space, *, objectives: Mapping[str, str], numbers: str = ""
+) -> dict[str, Any]:
     """Of a configuration in plain values what config.yaml holds: with the option taken of each group and the objectives by their
-    measurements' names, without what this run has no use for. A table's choices are written out as a space."""
+    measurements' names, without what this run has no use for. A table's choices are written out as a space; `numbers` stands for
+    what it records."""
     table = values.get("table")
     unused = {"hydra", "table"} if table is None else {"hydra", *TRAINING}
     taken = {group: name for group, name in choices.items() if group.split("/")[0] not in unused}
     found = {key: value for key, value in values.items() if key not in unused}
     found["search"] = {**found["search"], "objectives": dict(objectives)}
     if table is not None:
-        found["table"] = {**table, "file": space.origin[3]}
+        found["table"] = {**table, "file": space.origin[3], "numbers": numbers}
         found["space"] = {"network": space.network, "arch": space.origin[0].arch}
     return {"choices": taken, **found}
 

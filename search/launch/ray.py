@@ -19,7 +19,7 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.exceptions import RayActorError, RayError
+from ray.exceptions import AuthenticationError, NodeDiedError, OutOfMemoryError, RayActorError, RayError, WorkerCrashedError
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -36,6 +36,7 @@ from search.records import Log
 from search.strategy import Strategy
 from space import Space
 
+TOKEN = "RAY_AUTH_MODE=token in the environment, and RAY_AUTH_TOKEN=... or the token's file as RAY_AUTH_TOKEN_PATH=..."
 CHECKOUT = Path(__file__).resolve().parents[2]
 STORE_MB = 256  # Ray's object store: trials travel as architectures, data and weights do not pass through it
 
@@ -48,17 +49,33 @@ class RayTune:
     address: str = "local"
     workers: int = 0  # trials at a time; 0: as many as the resources allow
     cpus_per_trial: float = 1.0
-    gpus_per_trial: float | None = None  # fractions share a GPU; null: one where there are GPUs, else none
+    gpus_per_trial: float | None = None  # fractions share a GPU; null: one for each worker where there are GPUs, else none
+    workers_per_trial: int = 0  # processes that train a trial together; 0: one for each GPU, at least one
     plugins: list[str] = field(default_factory=list)  # modules shipped to a cluster; filled in by config.py
     resource: str = ""  # of the nodes that measure: latency.resource, filled in by config.py
 
     def __post_init__(self) -> None:
-        for name, low in (("workers", 0), ("cpus_per_trial", 0), ("gpus_per_trial", 0)):
+        for name, low in (("workers", 0), ("cpus_per_trial", 0), ("gpus_per_trial", 0), ("workers_per_trial", 0)):
             value = getattr(self, name)
             if value is not None and value < low:
                 raise ValueError(f"launch.{name}: {value} given; allowed: {low} or more")
         if self.gpus_per_trial and self.gpus_per_trial > 1 and self.gpus_per_trial % 1:
             raise ValueError(f"launch.gpus_per_trial: {self.gpus_per_trial} given; allowed: a fraction below 1, or whole GPUs")
+        if self.gpus_per_trial and self.workers_per_trial not in (0, max(1, self.gpus_per_trial)):
+            raise ValueError(
+                f"launch.workers_per_trial: {self.workers_per_trial} given beside gpus_per_trial={self.gpus_per_trial:g}; "
+                f"allowed: {max(1, self.gpus_per_trial):g}, as each trains on a GPU of its own, or 0, which means that"
+            )
+
+    @property
+    def processes(self) -> int:
+        """That train one trial together."""
+        return self.workers_per_trial or max(1, int(self.gpus_per_trial or 1))
+
+    @property
+    def cpus(self) -> float:
+        """That one trial occupies: at least one for each of several processes."""
+        return max(self.cpus_per_trial, self.processes if self.processes > 1 else 0)
 
     def run(self, space: Space, strategy: Strategy, evaluate: Evaluate, log: Log, *, progress: Progress) -> str:
         """Why the run is over. Ray and its workers are gone when this returns or raises."""
@@ -85,16 +102,18 @@ class RayTune:
         quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
         if self.address == "local":
             path = os.pathsep.join(dict.fromkeys([*(entry for entry in sys.path if entry), str(CHECKOUT)]))
-            cpus = max(1, math.ceil(self.workers * self.cpus_per_trial)) if self.workers else None  # None: what Ray counts
+            cpus = max(1, math.ceil(self.workers * self.cpus)) if self.workers else None  # None: what Ray counts
             environment = {"env_vars": {"PYTHONPATH": path}}
             store = STORE_MB * 2**20
             ray.init("local", num_cpus=cpus, include_dashboard=False, object_store_memory=store, runtime_env=environment, **quiet)
         else:
             try:
                 ray.init(self.address, runtime_env=self._shipped(), **quiet)
-            except ConnectionError as error:
+            except (ConnectionError, AuthenticationError) as error:
                 allowed = "local, or auto or host:port of a cluster that runs"
-                raise ValueError(f"launch.address: cannot join '{self.address}' ({error}); allowed: {allowed}") from None
+                token = f"Where the cluster wants a token (InvalidAuthToken): {TOKEN}"
+                reason = str(error).partition(". ")[0]
+                raise ValueError(f"launch.address: cannot join '{self.address}' ({reason}); allowed: {allowed}. {token}") from None
             check_shared(run_dir)
 
     def _shipped(self) -> dict[str, Any]:
@@ -124,8 +143,8 @@ class RayTune:
         """What one trial occupies."""
         gpus = self.gpus_per_trial
         if gpus is None:
-            gpus = 1.0 if ray.cluster_resources().get("GPU", 0) else 0.0
-        return {"cpu": self.cpus_per_trial, "gpu": gpus}
+            gpus = float(self.processes) if ray.cluster_resources().get("GPU", 0) else 0.0
+        return {"cpu": self.cpus, "gpu": gpus}
 
     def places(self) -> int:
         """How many trials fit at a time, counted node by node; at least one, so that an impossible wish shows as Ray's own wait."""
@@ -271,8 +290,16 @@ class Board:
             try:
                 events = ray.get(reference)
             except RayError as error:
-                events = [Outcome("failed", f"measuring worker lost twice: {type(error).__name__}")]
+                events = [unmeasured(error)]
             yield self._running.pop(reference), events
+
+
+def unmeasured(error: RayError) -> Outcome:
+    """How a trial ended whose measurement Ray could not run: its worker was lost, twice by now (a failure), or something else went
+    wrong outside of the job, for which no architecture is to blame (a bug)."""
+    if isinstance(error, WorkerCrashedError | NodeDiedError | OutOfMemoryError):
+        return Outcome("failed", f"measuring worker lost twice: {type(error).__name__}: {str(error).splitlines()[0]}")
+    return Outcome("bug", f"Ray could not measure it: {type(error).__name__}: {error}")
 
 
 def source_of(module: str) -> Path:

@@ -17,6 +17,17 @@ from space import Space
 @LAUNCHERS.register("serial")
 @dataclass(frozen=True)
 class Serial:
+    workers_per_trial: int = 1
+
+    def __post_init__(self) -> None:
+        if self.workers_per_trial < 1:
+            raise ValueError(f"launch.workers_per_trial: {self.workers_per_trial} given; allowed: 1 or more")
+
+    @property
+    def processes(self) -> int:
+        """That train one trial together."""
+        return self.workers_per_trial
+
     def run(self, space: Space, strategy: Strategy, evaluate: Evaluate, log: Log, *, progress: Progress) -> str:
         """Why the run is over."""
         with progress, Interrupt() as interrupt:
