@@ -15,6 +15,9 @@ from evaluators.api import Measurements
 
 UNREADABLE = (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError)
 
+PART = ".part"
+"""How the suffix begins of a file that is being written; the process that writes it follows."""
+
 SHORTEST_S = 30.0
 """What an interruption may cost, when epochs are shorter: of a search's trainings of a minute few are saved in between."""
 WORTH = 100
@@ -32,12 +35,18 @@ class Finished:
 @dataclass(frozen=True)
 class Checkpoints:
     """Finished rungs of the training that `key` identifies, and where the next one stands. A file is renamed into place when whole,
-    so it is whole or not there; one that is torn all the same, or of another training, counts as absent and is written again."""
+    so it is whole or not there; one that is torn all the same, or of another training, counts as absent and is written again. What
+    a process that was killed had begun to write is removed."""
 
     directory: Path
     key: str
     made: Mapping[str, Any] = field(default_factory=dict)
     """What network this is of (network, arch, classes, image_size, width), so that the file can start other networks."""
+
+    def __post_init__(self) -> None:
+        for part in self.directory.glob(f"*{PART}*"):
+            if not runs(part.suffix.removeprefix(PART)):
+                part.unlink(missing_ok=True)
 
     def find(self, rung: int) -> Finished | None:
         """What is kept of a rung, tensors on the CPU and read only when used."""
@@ -80,7 +89,7 @@ class Checkpoints:
 
     def _write(self, path: Path, content: Mapping[str, Any]) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".part{os.getpid()}")
+        part = path.with_suffix(f"{PART}{os.getpid()}")
         with part.open("wb") as file:
             torch.save({"key": self.key, "made": dict(self.made), **content}, file)
             file.flush()
@@ -93,6 +102,17 @@ class Checkpoints:
 
     def _path(self, rung: int) -> Path:
         return self.directory / f"rung_{rung}.pt"
+
+
+def runs(process: str) -> bool:
+    """Whether a process of this machine has this number. What is no number is not ours to judge."""
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except (ValueError, OSError):
+        pass
+    return True
 
 
 class Pace:

@@ -1,6 +1,5 @@
 """What an architecture costs by every counter: `python -m evaluators.cost +space=segformer [--arch boostformer] [overrides]`."""
 
-import argparse
 from pathlib import Path
 
 from rich.console import Console
@@ -9,7 +8,7 @@ from rich.table import Table
 from config import compose, find_member, load_space, typed, user_errors
 from evaluators.cost import COUNTERS, measure_cost, on_meta
 from evaluators.cost.explained import ABOUT
-from search.command_line import space_named
+from search.command_line import Parser, space_named
 from space import Arch
 
 WIDTH = 150
@@ -19,9 +18,7 @@ WIDTH = 150
 @user_errors
 def main() -> None:
     """Parse the command line, count, print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m evaluators.cost", description="What an architecture costs; nothing is trained."
-    )
+    parser = Parser(prog="python -m evaluators.cost", description="What an architecture costs; nothing is trained.")
     parser.add_argument(
         "overrides", nargs="*", help="as for run_search.py: +space=segformer data=ade20k space.input_size=[1024,1024]"
     )

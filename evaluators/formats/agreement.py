@@ -14,6 +14,15 @@ TOLERANCE = {"fp32": 1e-3, "fp16": 0.1, "bf16": 0.25, "int8": None}
 taken in another order, which a deep network amplifies: 1e-5 is usual in fp32, a wrong operator is off by 0.1 and more. Of int8 the
 deviation is only recorded: what it costs in accuracy is for the task's metric to tell."""
 
+ROWS = 64
+"""So many rows, and no column of theirs is small by chance."""
+
+UNLIKE = 0.1
+"""A column below this share of another one's largest value is of another kind: a logit beside a pixel, not beside a logit."""
+
+LEAST = 1e-3
+"""A column below this share of its tensor's largest value is compared as if it were so large: what it holds may be rounding."""
+
 
 class Disagrees(ValueError):
     """A form of a network that computes something else than the network."""
@@ -61,25 +70,55 @@ def arrays(output: Any) -> list[numpy.ndarray]:
 
 
 def deviation(expected: Sequence[numpy.ndarray], found: Sequence[numpy.ndarray]) -> float:
-    """The largest difference as a share of the largest value of that output, the worst of all outputs; Disagrees where number or
-    shapes of the outputs differ, or where a value is no number in one of the two only."""
-    shapes = [tuple(a.shape) for a in expected], [tuple(a.shape) for a in found]
-    if shapes[0] != shapes[1]:
-        raise Disagrees(f"its outputs have the shapes {shapes[1]}, the network's {shapes[0]}")
-    worst = 0.0
-    for right, other in zip(expected, found, strict=True):
-        right, other = (numpy.asarray(a, dtype=numpy.float64) for a in (right, other))
-        if not numpy.array_equal(numpy.isfinite(right), numpy.isfinite(other)):
-            raise Disagrees("its outputs are not finite where the network's are, or the other way round")
-        finite = numpy.isfinite(right)
-        scale = float(numpy.abs(right[finite]).max(initial=0.0))
-        worst = max(worst, float(numpy.abs(right[finite] - other[finite]).max(initial=0.0)) / (scale or 1.0))
-    return worst
+    """The largest difference as a share of the largest value of its kind (see `_scales`), the worst of all outputs. Disagrees where
+    number or shapes of the outputs differ, or where a value is no number in one of the two only."""
+    return _worst(expected, found)[0]
 
 
 def agreed(expected: Sequence[numpy.ndarray], found: Sequence[numpy.ndarray], precision: str = "fp32") -> float:
     """The deviation; Disagrees where it is more than this precision explains."""
-    apart, allowed = deviation(expected, found), TOLERANCE[precision]
+    (apart, where), allowed = _worst(expected, found), TOLERANCE[precision]
     if allowed is not None and apart > allowed:
-        raise Disagrees(f"its outputs are off by {apart:.2g} of the largest value; allowed in {precision}: {allowed:g}")
+        off = f"its outputs are off by {apart:.2g} of the largest value"
+        raise Disagrees(f"{off}; allowed in {precision}: {allowed:g} ({where})")
     return apart
+
+
+def _worst(expected: Sequence[numpy.ndarray], found: Sequence[numpy.ndarray]) -> tuple[float, str]:
+    """The deviation and where it is."""
+    shapes = [tuple(a.shape) for a in expected], [tuple(a.shape) for a in found]
+    if shapes[0] != shapes[1]:
+        raise Disagrees(f"its outputs have the shapes {shapes[1]}, the network's {shapes[0]}")
+    worst, where = 0.0, ""
+    for number, pair in enumerate(zip(expected, found, strict=True)):
+        right, other = (numpy.asarray(a, dtype=numpy.float64) for a in pair)
+        finite = numpy.isfinite(right)
+        if not numpy.array_equal(finite, numpy.isfinite(other)):
+            raise Disagrees("its outputs are not finite where the network's are, or the other way round")
+        right, other = numpy.where(finite, right, 0), numpy.where(finite, other, 0)
+        largest, apart = (_by_kind(numpy.abs(values)) for values in (right, right - other))
+        shares = apart / _scales(largest)
+        if shares.max(initial=0.0) > worst:
+            column = f", column {shares.argmax()}" if len(shares) > 1 else ""
+            worst, where = float(shares.max()), f"output {number}{column}"
+    return worst, where
+
+
+def _by_kind(values: numpy.ndarray) -> numpy.ndarray:
+    """The largest of all values; of rows, (B, N, columns), that of each column, as those of points and boxes hold logits and pixels
+    side by side."""
+    rows = values.ndim == 3 and values.shape[0] * values.shape[1] >= ROWS
+    return values.max((0, 1)) if rows else numpy.array([values.max(initial=0.0)])
+
+
+def _scales(largest: numpy.ndarray) -> numpy.ndarray:
+    """What each column is measured by: the largest value of the columns of its kind. Were it that of the whole, a wrong logit would
+    be nothing beside a pixel; were it the column's own, half precision's rounding would be much beside the smallest of many alike.
+    """
+    largest = numpy.maximum(largest, LEAST * largest.max(initial=0.0))
+    scales, current = numpy.ones(len(largest)), 0.0
+    for column in numpy.argsort(-largest):
+        if not current or largest[column] < UNLIKE * current:
+            current = largest[column]
+        scales[column] = current or 1.0
+    return scales

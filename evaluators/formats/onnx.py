@@ -20,14 +20,13 @@ import torch
 from torch import nn
 from torch.export import Dim, ExportedProgram
 
+from evaluators.formats._depending import depending, last_own
 from evaluators.formats.agreement import agreed, eager, probe
 
 OPSET = 18
 INPUT = "image"
 NEEDS = ("onnx", "onnxscript", "onnxruntime")
 """Packages beyond torch that writing and checking a file takes."""
-
-TORCH = Path(torch.__file__).parent
 
 LARGEST = 1_500_000_000
 """Bytes of weights that a file may hold itself (protobuf ends at 2 GiB); beyond it they lie beside it in <name>.data."""
@@ -93,7 +92,12 @@ def captured(network: nn.Module, input_size: Sequence[int], batch_size: int | No
     except Exception as error:  # of a dozen private types: what a graph cannot hold is told by each in its own way
         lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         why = " ".join(lines[:2]) if "Constraints violated" in lines[0] else lines[0]
-        raise NotExportable(why, where=_line(error)) from error
+        line = last_own(traceback.extract_tb(error.__traceback__))
+        told = "ata-dependent" in str(error)  # another failure would be blamed on an operator that a graph does hold
+        if told and (cause := depending(network, probe(input_size, batch_size or 2), line)) is not None:
+            raise NotExportable(f"{cause.why} (torch: {why})", operator=cause.operator, where=cause.where) from error
+        where = f"{Path(line.filename).name}:{line.lineno} ({line.line})" if line else ""  # `pet.py:76 (keep = mask.nonzero())`
+        raise NotExportable(why, where=where) from error
 
 
 def _written(program: ExportedProgram, path: Path, *, beside: bool) -> None:
@@ -107,13 +111,6 @@ def _written(program: ExportedProgram, path: Path, *, beside: bool) -> None:
         operator = operators[0] if operators else ""
         why = told[-1].splitlines()[0]
         raise NotExportable(why, operator=operator, where=_place(program, operator)) from error
-
-
-def _line(error: Exception) -> str:
-    """The last line of a network's own code that tracing had come to: `pet.py:76 (keep = mask.nonzero())`."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not Path(frame.filename).is_relative_to(TORCH) and frame.filename != __file__]
-    return f"{Path(own[-1].filename).name}:{own[-1].lineno} ({own[-1].line})" if own else ""
 
 
 def _causes(error: BaseException | None) -> Iterator[str]:

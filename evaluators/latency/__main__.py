@@ -16,7 +16,7 @@ from evaluators.latency._members import Member, members
 from evaluators.latency._paired import sized
 from evaluators.latency._predictor import LEAST, MODELS, UNSURE, Predictor
 from evaluators.latency.predicted import Predicted, digest, stated_beside
-from search.command_line import space_named
+from search.command_line import Parser, space_named
 
 MEMBERS = 60
 
@@ -24,7 +24,7 @@ MEMBERS = 60
 @user_errors
 def main() -> None:
     """Parse the command line, measure what is missing, fit, print."""
-    parser = argparse.ArgumentParser(prog="python -m evaluators.latency", description="A latency table for this device.")
+    parser = Parser(prog="python -m evaluators.latency", description="A latency table for this device.")
     parser.add_argument("action", choices=["table"], help="measure members of a space beside its baseline; fit a predictor")
     parser.add_argument("overrides", nargs="*", help="as for run_search.py: +space=segformer latency=onnxruntime latency.threads=4")
     about = f"members to measure (default {MEMBERS}: about ten minutes at latency.max_s=8, exports beside); a later, larger number"
@@ -65,8 +65,9 @@ def file_name(space: str, backend: Any, input_size: tuple[int, int]) -> str:
     """Readable, and another one wherever the key is another one."""
     facts = backend.facts()
     batch = f"batch{backend.batch_size}" if backend.batch_size > 1 else ""
-    mode = getattr(backend, "mode", "")
-    parts = [space, backend.backend, mode if mode != "default" else "", backend.precision, f"{backend.resolved_threads}threads"]
+    usual = type(backend)().options
+    options = [str(value) for name, value in backend.options.items() if value != usual[name]]
+    parts = [space, backend.backend, *options, backend.precision, f"{backend.resolved_threads}threads"]
     return re.sub(r"[^A-Za-z0-9]+", "-", "_".join(filter(None, [*parts, batch, sized(input_size), str(facts["latency_device"])])))
 
 

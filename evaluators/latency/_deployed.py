@@ -3,8 +3,8 @@
 import importlib
 import importlib.util
 import os
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
 
 import torch
 
@@ -13,6 +13,9 @@ from evaluators.device import parsed_device, resolved_device
 from evaluators.environment import cpu_name
 from evaluators.latency._paired import Paired
 from registry import nearest
+
+OWN = "latency_option_"
+"""How the facts begin that are a backend's own options."""
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -75,6 +78,12 @@ class Deployed(Paired):
         """Of weights and input, where the backend takes them in the precision itself."""
         return DTYPES[self.precision]
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What this backend can be set to beside what every one can. It changes what is timed, so all of it is in the key."""
+        common = {field.name for field in fields(Deployed)}
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in common}
+
     def facts(self) -> Measurements:
         packages = [torch, *(importlib.import_module(name) for name in self.packages[:1])]
         return {
@@ -83,6 +92,7 @@ class Deployed(Paired):
             "latency_precision": self.precision,
             "latency_threads": self.resolved_threads,
             "latency_runtime": ", ".join(f"{package.__name__} {package.__version__}" for package in packages),
+            **{f"{OWN}{name}": value for name, value in self.options.items()},
         }
 
 

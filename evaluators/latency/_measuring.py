@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from evaluators.latency._bench import LatencyBench
 from evaluators.latency._deployed import Deployed
 from evaluators.latency._members import Member
 from evaluators.latency._paired import CannotRun
-from evaluators.latency._table import KEY, LatencyTable, Writer
-from evaluators.latency._work import WORK, work_of
+from evaluators.latency._table import LatencyTable, Writer, key_names, said
+from evaluators.latency._work import work_of
 from space import Arch, Space, build_measured
 
 Told = Callable[[int, Member, Measurements, str], None]
@@ -52,9 +53,9 @@ class Measuring:
             return LatencyTable(self.path, ())
         table = LatencyTable.read(self.path)
         here = self.key
-        for name in KEY if table.members else ():
-            if table.key[name] != here[name]:
-                given = f"{self.path}: measured with {name.removeprefix('latency_')} {table.key[name]}, here it is {here[name]}"
+        for name in key_names([*table.key, *here]) if table.members else ():
+            if table.key.get(name) != here.get(name):
+                given = f"{self.path}: measured with {said(name, table.key)}, here it is {here.get(name)}"
                 raise ValueError(f"{given}; allowed: the same, or another file (--out)")
         others = {hole.name for hole in self.space.holes()}.symmetric_difference(self._choices())
         if others:
@@ -96,4 +97,4 @@ class Measuring:
     def _choices(self) -> list[str]:
         """Columns of the file between the note and the work."""
         columns = self.path.read_text().split("\n", 1)[0].split(",")
-        return columns[columns.index("note") + 1 : columns.index(WORK[0])]
+        return list(takewhile(lambda name: not name.startswith("work_"), columns[columns.index("note") + 1 :]))

@@ -209,7 +209,8 @@ class Predictor:
         arches = [arch_of(row) for row in self.rows]
         self.features = Features.of(arches)
         ratios = np.array([float(row["latency_ratio"]) for row in self.rows])
-        self.data = Fitted(self.features.chosen(arches), self.features.counted(self.rows), ratios)
+        counted = self.features.counted([table.work(row) for row in self.rows])
+        self.data = Fitted(self.features.chosen(arches), counted, ratios)
         self._model = model
 
     @cached_property

@@ -9,7 +9,7 @@ import csv
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,8 +17,9 @@ from statistics import median
 from typing import Any
 
 from evaluators.api import Measurements
+from evaluators.latency._deployed import OWN
 from evaluators.latency._members import Member
-from evaluators.latency._work import WORK
+from evaluators.latency._work import WORK, WORK_CODE, counting, work_of
 from space import Arch, Space
 
 KEY = (
@@ -32,7 +33,7 @@ KEY = (
     "classes",
     "baseline_id",
 )
-"""Figures compare where all of these are equal."""
+"""Figures compare where all of these are equal, and the backend's own options."""
 
 SLOWED = 1.3
 """The machine was slower than usual, however evenly: the baseline took so many times its median over the table."""
@@ -69,15 +70,30 @@ class LatencyTable:
         measured = list(self.members.values())
         if not measured:
             raise ValueError(f"{self.path}: none of its {len(self.rows)} members was measured")
-        for name in KEY:
+        names = key_names(name for row in measured for name in row)
+        for name in names:
             if len(found := {row.get(name) for row in measured}) > 1:
                 raise ValueError(f"{self.path}: its rows differ in {name} ({', '.join(map(str, found))}); one table has one key")
-        return {name: measured[0].get(name) for name in KEY}
+        return {name: measured[0].get(name) for name in names}
 
     @property
     def key_figures(self) -> dict[str, Any]:
         """The part of the key that a measurement bears."""
         return {name: value for name, value in self.key.items() if name.startswith("latency_")}
+
+    @property
+    def input_size(self) -> tuple[int, ...]:
+        return tuple(int(side) for side in self.key["latency_input_size"].split("x"))
+
+    def work(self, row: Row) -> Measurements:
+        """What the operators of a row's member do: as the file says, or counted here where another code counted it."""
+        if row.get(WORK_CODE) == counting():
+            return row
+        try:
+            return work_of(arch_of(row), input_size=self.input_size, classes=self.key["classes"])
+        except ValueError as error:
+            given = f"{self.path}: written by another version, and this one cannot build its member {row['arch_id'][:8]} ({error})"
+            raise ValueError(f"{given}; measure a new table") from None
 
     @cached_property
     def members(self) -> dict[str, Row]:
@@ -103,6 +119,16 @@ class LatencyTable:
         return [key for key, row in self.members.items() if times[key] == 1 and row["baseline_latency_ms"] > slow]
 
 
+def key_names(columns: Iterable[str]) -> list[str]:
+    """Which names make up the key, where these are known."""
+    return [*KEY, *sorted({name for name in columns if name.startswith(OWN)})]
+
+
+def said(name: str, key: Mapping[str, Any]) -> str:
+    """A part of a key in words."""
+    return f"{name.removeprefix(OWN).removeprefix('latency_')} {key.get(name, '(not recorded)')}"
+
+
 def arch_of(row: Row) -> Arch:
     content = json.loads(row["arch"])
     return Arch(content["network"], content["arch"])
@@ -124,7 +150,8 @@ class Writer:
         choices = {hole.name: "" for hole in self.space.holes()} | self._choices(member.arch)
         whole = json.dumps({"network": member.arch.network, "arch": member.arch.arch}, separators=(",", ":"))
         named = {"arch_id": member.arch.id, "member": member.kind, "note": member.note}
-        row = {**named, **choices, **work, **found, **facts, "error": " ".join(why.split()), "arch": whole}
+        counted = {**work, WORK_CODE: counting()} if work else {}
+        row = {**named, **choices, **counted, **found, **facts, "error": " ".join(why.split()), "arch": whole}
         columns = self._columns() or list(row)
         with self.path.open("a", newline="") as file:
             writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")

@@ -6,12 +6,16 @@ evaluators/cost counts them, attention as the one kernel that it is on most devi
 """
 
 from collections.abc import Sequence
+from functools import cache
+from hashlib import sha1
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn import functional as F
 
-from evaluators.cost import on_meta
+from evaluators import cost
+from evaluators.cost import _pass, _shapes, core, on_meta, traffic
 from evaluators.cost._pass import Watch, products, watched
 from evaluators.cost.core import CONVOLUTIONS, OPERATORS
 from evaluators.cost.traffic import attended, moves, size, tensors
@@ -28,6 +32,22 @@ WORK = (
     "work_calls",
 )
 """Names of what is read: 1e9 multiply-adds, 1e6 bytes read and written, calls of operators."""
+
+WORK_CODE = "work_code"
+"""Name of what says by which code they were read."""
+
+COUNTING = (__file__, *(module.__file__ for module in (cost, _pass, _shapes, core, traffic)))
+"""The sources that a reading depends on, beside those of the network."""
+
+
+@cache
+def counting() -> str:
+    """12 hex digits of the code that reads work, and of torch, whose operators it sees: figures of another code mean something
+    else, whatever they are called."""
+    digest = sha1(torch.__version__.encode())
+    for file in COUNTING:
+        digest.update(Path(file).read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def work_of(arch: Arch, *, input_size: Sequence[int], classes: int) -> dict[str, float]:

@@ -13,11 +13,11 @@ from torch import nn
 
 from evaluators.api import Measurements
 from evaluators.latency import BACKENDS
-from evaluators.latency._deployed import Deployed
+from evaluators.latency._deployed import OWN, Deployed
 from evaluators.latency._paired import Forward, Ready, sized
 from evaluators.latency._predictor import LEVEL, UNSURE, Foretold, Predictor
-from evaluators.latency._table import KEY, LatencyTable, measurement
-from evaluators.latency._work import work_of
+from evaluators.latency._table import LatencyTable, key_names, measurement, said
+from evaluators.latency._work import counting, work_of
 from evaluators.turns import DeviceTurns
 from space import Arch
 
@@ -33,7 +33,8 @@ class Predicted(Deployed):
     has, they are measured as the table was.
 
     table: the file. runtime: the backend that it was measured on, as `latency=` calls it; empty is the table's. precision, threads,
-    batch_size and the device have to be the table's. away: the table is another device's, say a board's: nothing is measured here.
+    batch_size and the device have to be the table's; options that only the backend has are taken from it. away: the table is
+    another device's, say a board's: nothing is measured here.
     """
 
     backend: ClassVar[str] = "predicted"
@@ -61,9 +62,11 @@ class Predicted(Deployed):
     @property
     def measuring(self) -> Deployed:
         """What the table was measured with, set up as this is."""
-        name = self.runtime or (self.read.key["latency_backend"] if self.table else "torch")
+        key = self.read.key if self.table else {}
+        kind = BACKENDS[self.runtime or key.get("latency_backend", "torch")]
         shared = {field.name: getattr(self, field.name) for field in fields(Deployed)}
-        return BACKENDS[name](**{**shared, "also": {}})
+        own = {field.name: key[OWN + field.name] for field in fields(kind) if OWN + field.name in key}
+        return kind(**{**shared, **own, "also": {}})
 
     @property
     def missing(self) -> list[str]:
@@ -88,19 +91,19 @@ class Predicted(Deployed):
         if not self.away:
             backend = self.measuring
             backend.check_here()
-            self._same({name: key[name] for name in KEY}, {**backend.facts(), "latency_batch_size": self.batch_size})
+            self._same(key, {**backend.facts(), "latency_batch_size": self.batch_size})
 
     def check_for(self, baseline: Arch, input_size: Sequence[int], classes: int) -> None:
         """ValueError where the table is that of other networks: their input, their outputs, what they are compared with."""
         self._same(self.read.key, {"latency_input_size": sized(input_size), "classes": classes, "baseline_id": baseline.id})
 
     def _same(self, there: Measurements, here: Measurements) -> None:
-        for name in KEY:
-            if name in here and here[name] != there[name]:
+        for name in key_names(here):
+            if name in here and here[name] != there.get(name):
                 option = OPTION.get(name)
                 remedy = f"latency.{option}={there[name]}, or " if option else ""
                 away = ", or latency.away=true where the table is meant to be another device's" if name == "latency_device" else ""
-                given = f"latency.table: {self.table} was measured with {name.removeprefix('latency_')} {there[name]}"
+                given = f"latency.table: {self.table} was measured with {said(name, there)}"
                 raise ValueError(f"{given}, this run has {here[name]}; allowed: {remedy}a table of its own ({HOW}){away}")
 
     def foretold(self, arch: Arch) -> Measurements | None:
@@ -109,13 +112,12 @@ class Predicted(Deployed):
         if arch.id in table.members:
             return {**measurement(table.members[arch.id]), "latency_predicted": 0, **elsewhere}
         predictor = predictor_at(self.table)
-        size = tuple(int(side) for side in table.key["latency_input_size"].split("x"))
-        said = predictor(arch, work_of(arch, input_size=size, classes=table.key["classes"]))
-        unsure = bool(predictor.features.unseen(arch)) or said.width > self.unsure
+        told = predictor(arch, work_of(arch, input_size=table.input_size, classes=table.key["classes"]))
+        unsure = bool(predictor.features.unseen(arch)) or told.width > self.unsure
         if unsure and not self.away:
             return None
         marks = {"latency_predicted": 1, **elsewhere, **({"latency_unsure": int(unsure)} if self.away else {})}
-        return {**figures(said, table.baseline_ms), **table.key_figures, **marks}
+        return {**figures(told, table.baseline_ms), **table.key_figures, **marks}
 
     def prepare(self, module: nn.Module, input_size: Sequence[int]) -> Forward:
         return self.measuring.prepare(module, input_size)
@@ -135,12 +137,12 @@ class Predicted(Deployed):
         return self.measuring.facts()
 
 
-def figures(said: Foretold, baseline_ms: float) -> dict[str, float]:
+def figures(told: Foretold, baseline_ms: float) -> dict[str, float]:
     """A prediction under the names of a measurement: milliseconds are those beside the table's usual baseline."""
-    ends = {"": said.ratio, "_low": said.low, "_high": said.high}
+    ends = {"": told.ratio, "_low": told.low, "_high": told.high}
     times = {f"latency{end}_ms": ratio * baseline_ms for end, ratio in ends.items()}
     ratios = {f"latency_ratio{end}": ratio for end, ratio in ends.items()}
-    return {**times, "latency_level": LEVEL, **ratios, "latency_width": said.width, "baseline_latency_ms": baseline_ms}
+    return {**times, "latency_level": LEVEL, **ratios, "latency_width": told.width, "baseline_latency_ms": baseline_ms}
 
 
 def table_at(path: str) -> LatencyTable:
@@ -171,7 +173,8 @@ def stated_beside(file: Path) -> Path:
 
 
 def digest(file: Path) -> str:
-    return sha1(file.read_bytes()).hexdigest()
+    """Of all that a predictor is fitted to: the table, and how this version counts work."""
+    return sha1(file.read_bytes() + counting().encode()).hexdigest()
 
 
 def model_chosen(file: Path, content: str) -> str:

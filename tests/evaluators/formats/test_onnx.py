@@ -62,7 +62,7 @@ def test_an_operator_that_onnx_lacks_is_named_with_its_module(tmp_path):
 
 
 def test_a_graph_that_depends_on_values_is_told_with_its_line(tmp_path):
-    with pytest.raises(NotExportable, match=r"in test_onnx\.py:\d+ \(return x if x\.sum.*data-dependent"):
+    with pytest.raises(NotExportable, match=r"test_onnx\.py:\d+ \(return x if x\.sum.*data-dependent"):
         export_onnx(Undecided(), (8, 8), tmp_path / "network.onnx")
 
 
@@ -84,6 +84,26 @@ def test_deviation_is_a_share_of_the_largest_value_of_the_worst_output():
     assert deviation(right, [numpy.array([1.0, -10.5]), numpy.array([0.6])]) == pytest.approx(0.2)
     assert deviation(right, right) == 0
     assert deviation([numpy.array([numpy.nan, numpy.inf, 2.0])], [numpy.array([numpy.nan, numpy.inf, 1.0])]) == 0.5
+
+
+def rows(logit=0.5, pixel=500.0, number=100):
+    """(1, N, 3) as a network of points gives them: a logit of -inf where nothing was decoded, one of a person, a pixel."""
+    return numpy.array([[[-numpy.inf if n % 2 else 0.25, logit, pixel] for n in range(number)]])
+
+
+def test_a_wrong_logit_does_not_hide_behind_a_large_pixel():
+    image = numpy.ones((1, 2, 4, 4))
+    assert deviation([image, rows()], [image, rows(logit=0.4)]) == pytest.approx(0.2)
+    assert deviation([rows()], [rows(pixel=400.0)]) == pytest.approx(0.2)
+    with pytest.raises(Disagrees, match=r"off by 0\.01 of the largest value; allowed in fp32: 0\.001 \(output 1, column 1\)"):
+        agreed([image, rows()], [image, rows(logit=0.505)])
+
+
+def test_what_is_rounding_beside_its_neighbours_and_small_by_chance_is_no_disagreement():
+    assert agreed([rows(logit=0.0)], [rows(logit=1e-6)]) < 1e-5
+    assert deviation([rows(logit=0.0)], [rows(logit=0.1)]) == pytest.approx(0.2)
+    few = numpy.array([[[1e-4, 500.0]]])  # one row: its columns are as large as they happen to be
+    assert agreed([few], [few + 1e-3]) < 1e-3
 
 
 @pytest.mark.parametrize(

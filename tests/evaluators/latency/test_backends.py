@@ -1,12 +1,14 @@
 """Backends beside eager PyTorch: what each refuses before anything is spent, what it says of a network that it cannot run."""
 
+from dataclasses import fields
+
 import numpy
 import pytest
 import torch
 from torch import nn
 
 from evaluators.formats.agreement import probe
-from evaluators.latency import BACKENDS, CannotRun, check_baseline
+from evaluators.latency import BACKENDS, CannotRun, Paired, check_baseline
 
 QUICK = {"threads": 1, "device": "cpu", "warmup_s": 0.0, "min_pairs": 3, "max_pairs": 3}
 EXPORTING = ["onnxruntime", "openvino"]
@@ -28,6 +30,16 @@ def backend(name, **options):
 
 def small(last=None):
     return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), last or nn.ReLU(), nn.Flatten(2), nn.Linear(64, 8))
+
+
+@pytest.mark.parametrize("name", sorted(set(BACKENDS.names()) - {"predicted"}))  # that one's key is its table's
+def test_whatever_changes_what_is_timed_is_in_the_key(name):
+    """All of a backend's fields but those of the protocol, which say how long to look, and where."""
+    made = backend(name)
+    known = set(made.key((8, 8)))
+    protocol = {field.name for field in fields(Paired)} - {"batch_size"}
+    own = {field.name for field in fields(made)} - protocol
+    assert {option for option in own if not {f"latency_{option}", f"latency_option_{option}"} & known} == set()
 
 
 @pytest.mark.parametrize("name", EXPORTING)

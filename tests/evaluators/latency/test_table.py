@@ -1,5 +1,6 @@
 """Latency tables and the predictor fitted to them: on a table that is written here, of a network whose latency is a known sum."""
 
+import csv
 import json
 import random
 from dataclasses import replace
@@ -9,13 +10,15 @@ import pytest
 
 from config import compose, load_space
 from evaluators.latency import CannotRun, LatencyBench
+from evaluators.latency.__main__ import file_name
 from evaluators.latency._measuring import Measuring
 from evaluators.latency._members import members
 from evaluators.latency._predictor import LEAST, MODELS, Predictor
 from evaluators.latency._table import LatencyTable, Writer, arch_of, measurement
 from evaluators.latency._work import WORK, work_of
-from evaluators.latency.predicted import Predicted
+from evaluators.latency.predicted import Predicted, digest, model_chosen, stated_beside
 from evaluators.latency.torch import Torch
+from evaluators.latency.torch_compile import TorchCompile
 
 SIZE = (64, 64)
 NARROW = [f"space.input_size=[{SIZE[0]},{SIZE[1]}]", "space.arch.stage1.mixer=pool", "space.arch.stage2.mixer=pool"]
@@ -129,6 +132,62 @@ def test_work_is_counted_and_views_are_not(space):
     twice = work_of(space.baseline, input_size=(SIZE[0] * 2, SIZE[1]), classes=20)
     assert twice["work_dense_macs_g"] == pytest.approx(2 * work["work_dense_macs_g"])
     assert twice["work_calls"] == work["work_calls"]
+
+
+@pytest.mark.parametrize("change", [{"work_code": "another"}, {"work_code": None}, {"work_calls": None}], ids=str)
+def test_work_that_another_code_counted_is_counted_again(written, space, tmp_path, change):
+    """A table of an older version: its columns mean something else, it does not say which, or has others."""
+    true, path = Predictor(LatencyTable.read(written)), tmp_path / "t.csv"
+    with written.open(newline="") as file:
+        rows = [{**row, **dict.fromkeys(WORK, "1"), "work_code": "older", **change} for row in csv.DictReader(file)]
+    columns = [name for name in rows[0] if rows[0][name] is not None]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    assert Predictor(LatencyTable.read(path)).data.counted == pytest.approx(true.data.counted)
+    assert Measuring(space, Torch(device="cpu"), 20, path)._choices() == [hole.name for hole in space.holes()]
+
+
+def test_which_model_is_best_is_asked_anew_where_work_is_counted_otherwise(written, monkeypatch):
+    content = digest(written)
+    monkeypatch.setattr("evaluators.latency.predicted.counting", lambda: "another code")
+    assert digest(written) != content
+
+
+def test_another_versions_member_that_cannot_be_built_is_named(tmp_path, space):
+    path = write(tmp_path / "t.csv", space, LEAST)
+    path.write_text(path.read_text().replace("work_code", "work_old").replace('""name"":""pool""', '""name"":""gone""'))
+    with pytest.raises(ValueError, match=r"t\.csv: written by another version.*its member \w{8} \(.*'gone'.*measure a new table"):
+        Predictor(LatencyTable.read(path))
+
+
+def compiled(path, space, mode):
+    """A table of torch.compile in this mode; '' is one that does not say which."""
+    options = {"latency_option_mode": mode} if mode else {}
+    return write(path, space, LEAST, **{**TorchCompile(device="cpu", threads=1).facts(), **options})
+
+
+def test_a_mode_is_in_the_key_and_another_one_measures_again(tmp_path, space):
+    backends = [TorchCompile(device="cpu", threads=1, mode=mode) for mode in ("default", "max-autotune")]
+    assert [backend.key(SIZE)["latency_option_mode"] for backend in backends] == ["default", "max-autotune"]
+    assert file_name("s", backends[0], SIZE) != file_name("s", backends[1], SIZE)
+    path = compiled(tmp_path / "t.csv", space, "max-autotune")
+    with pytest.raises(ValueError, match=r"measured with mode max-autotune, here it is default; allowed: .*--out"):
+        Measuring(space, backends[0], 20, path).known()
+    assert len(Measuring(space, backends[1], 20, path).known().rows) == LEAST
+    unsaid = tmp_path / "old.csv"
+    unsaid.write_text(path.read_text().replace("latency_option_mode", "x"))
+    with pytest.raises(ValueError, match=r"measured with mode \(not recorded\), here it is max-autotune"):
+        Measuring(space, backends[1], 20, unsaid).known()
+    with pytest.raises(ValueError, match=r"latency\.table: .* measured with mode \(not recorded\), this run has default"):
+        predicted(unsaid).check_here()
+
+
+def test_what_a_table_does_not_tell_is_measured_in_its_mode(tmp_path, space):
+    backend = predicted(compiled(tmp_path / "t.csv", space, "reduce-overhead"))
+    assert backend.measuring.mode == backend.facts()["latency_option_mode"] == "reduce-overhead"
+    assert replace(backend, runtime="torch").measuring.options == {}
 
 
 def predicted(written, **options):
@@ -272,8 +331,6 @@ def test_a_file_of_something_else_is_not_extended(written, space, monkeypatch):
 
 
 def test_the_choice_of_a_model_is_kept_only_for_the_same_table(tmp_path, space):
-    from evaluators.latency.predicted import digest, model_chosen, stated_beside
-
     path = write(tmp_path / "t.csv", space, 3)
     stated_beside(path).write_text(json.dumps({"model": "work", "table": digest(path)}))
     assert model_chosen(path, digest(path)) == "work"
