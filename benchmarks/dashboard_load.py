@@ -59,10 +59,10 @@ def main() -> None:
     watch, reading = timed(lambda: Watch([options.run]))
     server, warming = timed(lambda: make_server(watch, host="127.0.0.1", port=0))
     view = watch.view(watch.keys()[0])
-    axes = view.picture["across"], view.picture["up"]
     table = Table("", "ms of processor time", "kB", title=f"{options.run}: {len(view.run.trials)} trials", title_justify="left")
     table.add_row("server: log read", f"{reading:.0f}", "")
     table.add_row("server: networks compared, page made", f"{warming:.0f}", "")
+    axes = view.first_axes
     pictures = {"front": lambda: front_picture(view, *axes, None), "hypervolume": lambda: progress_picture(view, "trials")}
     for name, draw in pictures.items():
         text, spent = timed(lambda draw=draw: json.dumps(draw(), cls=PlotlyJSONEncoder))

@@ -16,15 +16,14 @@ import yaml
 import report
 from evaluators.tables.recorded_space import restore_network
 from registry import import_plugins, nearest
+from search.command_line import Parser
 
 
 def main(arguments: list[str]) -> None:
     """Run the command that the first argument names; without one, rewrite and print the report of each run directory."""
     if arguments and arguments[0] in COMMANDS and not Path(arguments[0]).is_dir():
         return COMMANDS[arguments[0]](arguments[1:])
-    parser = argparse.ArgumentParser(
-        prog="python -m report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="python -m report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", nargs="+", type=Path, help="a run directory, results/<space>/<run>")
     for run_dir in parser.parse_args(arguments).run:
         if run_dir.name == str(run_dir) and not run_dir.exists():
@@ -38,7 +37,7 @@ def serve(arguments: list[str]) -> None:
     """Serve a live page over runs, until it is stopped."""
     from report.dashboard.server import serve
 
-    parser = argparse.ArgumentParser(prog="python -m report serve", description=serve.__doc__)
+    parser = Parser(prog="python -m report serve", description=serve.__doc__)
     parser.add_argument(
         "runs", nargs="*", type=Path, default=[Path("results")], help="run directories, or folders above some (default: results)"
     )
@@ -54,7 +53,7 @@ def compare(arguments: list[str]) -> None:
     from report.compare_page import contest_text, write_compare_html, write_compare_png
     from report.dashboard.watch import run_dirs
 
-    parser = argparse.ArgumentParser(prog="python -m report compare", description=compare.__doc__)
+    parser = Parser(prog="python -m report compare", description=compare.__doc__)
     parser.add_argument("runs", nargs="+", type=Path, help="run directories, or folders above some: a multirun's")
     parser.add_argument("--to", type=Path, default=Path(), help="the folder for both files (default: here)")
     given = parser.parse_args(arguments)
@@ -70,7 +69,7 @@ def optuna(arguments: list[str]) -> None:
     from report.dashboard.watch import run_dirs
     from report.optuna_study import write_study
 
-    parser = argparse.ArgumentParser(prog="python -m report optuna", description=optuna.__doc__)
+    parser = Parser(prog="python -m report optuna", description=optuna.__doc__)
     parser.add_argument("runs", nargs="+", type=Path, help="run directories, or folders above some")
     parser.add_argument("--to", type=Path, required=True, help="study.db (SQLite) or study.journal")
     given = parser.parse_args(arguments)

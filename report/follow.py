@@ -36,6 +36,11 @@ class Follower:
         """Changes with everything that is read."""
         return self._version
 
+    @property
+    def conf(self) -> Mapping[str, Any]:
+        """What the run was made with, as far as that is written."""
+        return self._conf
+
     def _begin(self) -> None:
         self._ledger = Ledger()
         self._read = self._lines = 0

@@ -6,6 +6,7 @@ so the front is that of the furthest rung.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import fmean, median, stdev
 
 from evaluators.api import Measurements
@@ -28,7 +29,7 @@ class Network:
     `undominated`: the probability that it belongs there (report/certainty.py); None off the front, and where seeds do not tell.
 
     deviation: standard deviation over the seeds, by measurement (empty with one seed). gains: change against the baseline in
-    percent, by measurement; positive is more, not better.
+    percent, by measurement; positive is more, not better. beside: the baseline, where it is of the same network.
     """
 
     arch: Arch
@@ -37,13 +38,18 @@ class Network:
     measurements: Measurements
     deviation: Mapping[str, float]
     gains: Mapping[str, float]
-    changes: tuple[Change, ...]
+    beside: Arch | None
     rank: int | None = None
     undominated: float | None = None
 
     @property
     def id8(self) -> str:
         return self.arch.id[:8]
+
+    @cached_property
+    def changes(self) -> tuple[Change, ...]:
+        """What the baseline has otherwise. Found when it is asked for: a page of thousands tells it of a few."""
+        return changes(self.arch.arch, self.beside.arch) if self.beside else ()
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,7 @@ def compare(run: Run, *, chances: bool = True) -> Comparison:
     ranked = _ranked(networks, run.goals, rung)
     equals = [network for network in ranked if network.rung == rung]
     sure = probabilities(equals, run.goals, {name for t in run.trials for name in t.rungs.get(0, {})}) if chances else {}
-    told = tuple(replace(network, undominated=sure.get(network.arch.id)) for network in ranked)
+    told = tuple(replace(n, undominated=sure[n.arch.id]) if n.arch.id in sure else n for n in ranked)
     baseline = next((n for n in told if zero and n.arch.id == zero.arch.id), None)
     if baseline is None and zero is not None and zero.measurements:
         baseline = _network([zero], zero, reference)
@@ -139,10 +145,10 @@ def _network(trials: Sequence[Trial], zero: Trial, reference: Measurements) -> N
     measurements, deviation = averaged(trials)
     gains = {name: g for name, value in measurements.items() if (g := gain(name, value, reference, measurements)) is not None}
     arch = trials[0].arch
-    differences = changes(arch.arch, zero.arch.arch) if arch.network == zero.arch.network else ()
     rung = max(trial.rung for trial in trials)
     furthest = tuple(trial.number for trial in trials if trial.rung == rung)
-    return Network(arch, furthest, rung, measurements, deviation, gains, differences)
+    beside = zero.arch if arch.network == zero.arch.network else None
+    return Network(arch, furthest, rung, measurements, deviation, gains, beside)
 
 
 def _ranked(networks: list[Network], goals: tuple[Objective, ...], rung: int) -> list[Network]:
@@ -151,4 +157,4 @@ def _ranked(networks: list[Network], goals: tuple[Objective, ...], rung: int) ->
     levels = ranks([at for _, at in valued])
     members = sorted((at, n.trials[0], n.arch.id) for (n, at), level in zip(valued, levels, strict=True) if level == 0)
     places = {arch_id: place for place, (_, _, arch_id) in enumerate(members, start=1)}
-    return [replace(network, rank=places.get(network.arch.id)) for network in networks]
+    return [replace(n, rank=places[n.arch.id]) if n.arch.id in places else n for n in networks]

@@ -133,13 +133,21 @@ def picture(run: Run, comparison: Comparison, names: Mapping[str, str]) -> dict[
     ]
     across, up = axes_of(comparison)
     goals = [goal.name for goal in comparison.goals]
-    axes = axes_offered(points, [up, across, *columns(comparison)], comparison)
-    return {"points": points, "axes": axes, "across": across, "up": up, "rung": comparison.rung, "goals": goals}
+    return {
+        "points": points,
+        "axes": axes_offered(comparison),
+        "across": across,
+        "up": up,
+        "rung": comparison.rung,
+        "goals": goals,
+    }
 
 
-def axes_offered(points: list[dict[str, Any]], leading: list[str], comparison: Comparison) -> list[dict[str, str]]:
+def axes_offered(comparison: Comparison) -> list[dict[str, str]]:
     """The measurements that the axes may show: the leading ones first, then every other by name."""
-    measured = {name for point in points for name in point["values"]}
+    across, up = axes_of(comparison)
+    leading = [up, across, *columns(comparison)]
+    measured = {name for n in comparison.networks for name, value in n.measurements.items() if isinstance(value, int | float)}
     ordered = dict.fromkeys([*(name for name in leading if name in measured), *sorted(measured)])
     return [{"name": n, "heading": figure(n).heading, "better": comparison.better(n), "unit": figure(n).unit} for n in ordered]
 

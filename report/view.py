@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from report.figures import figure
 from report.follow import Follower
 from report.front import Comparison, Network, compare
-from report.html import picture
+from report.html import axes_offered
 from report.importance import Importance, choices, importances
 from report.names import arch_names
+from report.picture import axes_of
 from report.run import Run, Trial
 from search.objectives import point
 from search.pareto import Point, dominates, hypervolume
@@ -34,7 +34,7 @@ class View:
 
     def warm(self) -> None:
         """Compute what the first look at the page needs."""
-        _ = self.picture, self.front_trials, self.networks, self.progress
+        _ = self.axes, self.front_trials, self.networks, self.progress
 
     @cached_property
     def comparison(self) -> Comparison:
@@ -57,9 +57,19 @@ class View:
         return frozenset(number for network in self.comparison.front for number in network.trials)
 
     @cached_property
-    def picture(self) -> dict[str, Any]:
-        """Points and axes, as the report's own page draws them."""
-        return picture(self.run, self.comparison, self.names)
+    def axes(self) -> list[dict[str, str]]:
+        """The measurements that a picture may show."""
+        return axes_offered(self.comparison)
+
+    @property
+    def axes_named(self) -> list[dict[str, str]]:
+        """The same, as a list to choose from takes them."""
+        return [{"label": axis["heading"], "value": axis["name"]} for axis in self.axes]
+
+    @property
+    def first_axes(self) -> tuple[str, str]:
+        """What is drawn across and up until a reader chooses."""
+        return axes_of(self.comparison)
 
     @cached_property
     def importances(self) -> tuple[Importance, ...]:

@@ -3,15 +3,19 @@
 The name is the same for the same search, so that the same command goes on with it.
 """
 
+import argparse
 import difflib
 import hashlib
 import itertools
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
+
+from registry import nearest
 
 WHAT = ("space", "table", "table.file")
 """What is searched: the folder above the run says it already."""
@@ -30,6 +34,28 @@ def run_name(overrides: Iterable[str]) -> str:
         return "default"
     slug = re.sub(r"[^A-Za-z0-9.]+", "-", "_".join(item.lstrip("+~") for item in kept)).strip("-")[:60].rstrip("-._")
     return f"{slug}-{hashlib.sha1(chr(10).join(kept).encode()).hexdigest()[:8]}"
+
+
+class Parser(argparse.ArgumentParser):
+    """Flags of a command of its own. What it does not know is a ValueError with the nearest name, as everywhere else."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Called by whichever way of parsing a command takes."""
+        args = sys.argv[1:] if args is None else list(args)
+        flags = list(self._option_string_actions)
+        for item in args[: args.index("--") if "--" in args else None]:
+            flag = item.partition("=")[0]
+            if re.match(r"--?[A-Za-z]", flag) and not any(known.startswith(flag) for known in flags):
+                known = [name for name in flags if name not in ("-h", "--help")]
+                raise ValueError(f"{flag}: unknown flag; {nearest(flag, known) if known else 'this command takes none'}")
+        return super().parse_known_args(args, namespace)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            raise ValueError(f"{action.dest}: '{value}'; {nearest(str(value), [str(choice) for choice in action.choices])}")
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message} ({self.prog} --help)")
 
 
 def key_of(override: str) -> str:

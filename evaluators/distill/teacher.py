@@ -1,5 +1,6 @@
 """The trained network that candidates learn from, found where `schedule.teacher` says."""
 
+import difflib
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -12,14 +13,18 @@ from space import Arch, build
 from space.weights import Weights, read, take
 
 RUNG = "rung_*.pt"
+BESIDE = 30
+"""Files beside one that is missing, of which the nearest is guessed; among more of them a guess says little."""
 
 
 def located(given: str | None, arch_file: Callable[[str], Path]) -> str | None:
-    """`given` with its paths spelled from the root, as a worker's folder may be another; `arch_file` finds that of a named arch."""
-    if given in (None, BASELINE):
+    """`given` with its paths spelled from the root, as a worker's folder may be another; `arch_file` finds that of a named arch.
+    ValueError where there is no such teacher."""
+    if given in (None, "", BASELINE):
         return given
     arch, at, weights = given.rpartition("@")
     whole = str(Path(weights).expanduser().resolve())
+    weights_file(Path(whole))
     if not at:
         return whole
     file = Path(arch) if arch.endswith((".yaml", ".yml")) else arch_file(arch)
@@ -44,10 +49,17 @@ def weights_file(path: Path) -> Path:
             f"schedule.teacher: {path} has no {RUNG}; allowed: the directory of a trained trial, as in results/.../checkpoints/0"
         )
     if not path.is_file():
-        raise ValueError(
-            f"schedule.teacher: no file {path}; allowed: baseline, a trial's directory, a checkpoint's file, or <arch>@<checkpoint>"
-        )
+        allowed = "baseline, a trial's directory, a checkpoint's file, or <arch>@<checkpoint>"
+        raise ValueError(f"schedule.teacher: no file {path}; allowed: {allowed}{guess(path)}")
     return path
+
+
+def guess(path: Path) -> str:
+    """What may have been meant: the one word that is no path, or a file beside the missing one."""
+    beside = list(path.parent.iterdir()) if path.parent.is_dir() else []
+    known = {BASELINE: BASELINE, **{each.name: str(each) for each in beside if len(beside) <= BESIDE}}
+    found = difflib.get_close_matches(path.name, list(known), n=1)
+    return f". Did you mean '{known[found[0]]}'?" if found else ""
 
 
 @functools.lru_cache(maxsize=1)

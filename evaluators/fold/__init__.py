@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from blocks.fusion.sum import SumFusion
 from blocks.join.layer_scale import LayerScaleJoin
 from blocks.join.plain import PlainJoin
+from evaluators.fold._plain import PlainSum
 from evaluators.formats.agreement import Disagrees, agreed, eager, probe
 from evaluators.formats.onnx import NotExportable
 from registry import Registry, import_siblings
@@ -64,7 +66,7 @@ def fold(given: Foldable, names: Sequence[str] | None = None) -> Folded:
         try:
             current, places = step.apply(current)
         except NotExportable as error:
-            where = f" in {error.where}" if error.where else ""
+            where = f": {error.operator}" * bool(error.operator) + f" in {error.where}" * bool(error.where)
             raise ValueError(
                 f"fold: the network's graph cannot be read{where}: {error.why}; it ships as it is, without folds"
             ) from error
@@ -94,6 +96,8 @@ def left_out(module: nn.Module) -> nn.Module | None:
     """What stands at the place of a module whose work was folded into another; None for one that does not fold."""
     if isinstance(module, nn.modules.batchnorm._BatchNorm):
         return nn.Identity()
+    if isinstance(module, SumFusion):
+        return PlainSum()
     return PlainJoin(module.scale.numel()) if isinstance(module, LayerScaleJoin) else None
 
 

@@ -41,10 +41,9 @@ def make_app(watch: Watch) -> Dash:
 
 
 def _first_look(watch: Watch) -> Any:
-    """The page with its first tab in it, which saves the browser a way to the server and back."""
-    run = watch.keys()[0]
-    view = watch.view(run)
-    return page.page(watch.keys(), run, page.front_pane(_axes(view), view.picture["across"], view.picture["up"]))
+    """The page with its first tab and its pictures in it, which saves the browser two ways to the server and back."""
+    run, versions = watch.keys()[0], watch.versions()
+    return page.page(watch.keys(), run, page.front_pane(watch.view(run), None), versions)
 
 
 def _head(app: Dash, watch: Watch) -> None:
@@ -64,10 +63,6 @@ def _head(app: Dash, watch: Watch) -> None:
         return view.run.name, told
 
 
-def _axes(view: View) -> list[dict[str, str]]:
-    return [{"label": axis["heading"], "value": axis["name"]} for axis in view.picture["axes"]]
-
-
 def _trained(view: View) -> list[dict[str, str]]:
     """The measurements of trained rungs, the objectives first."""
     measured = {name: value for t in view.run.trials for r, found in t.rungs.items() if r > 0 for name, value in found.items()}
@@ -77,10 +72,12 @@ def _trained(view: View) -> list[dict[str, str]]:
 
 
 def _panes(app: Dash, watch: Watch) -> None:
-    @app.callback(Output("pane", "children"), Input("tab", "value"), Input("run", "value"), prevent_initial_call=True)
-    def pane(tab: str, run: str) -> Any:
+    @app.callback(
+        Output("pane", "children"), Input("tab", "value"), Input("run", "value"), State("chosen", "data"), prevent_initial_call=True
+    )
+    def pane(tab: str, run: str, chosen: Any) -> Any:
         view = watch.view(run)
-        axes, across, up = _axes(view), view.picture["across"], view.picture["up"]
+        axes, (across, up) = view.axes_named, view.first_axes
         if tab == "trials":
             return page.trials_pane()
         if tab == "curves":
@@ -92,7 +89,7 @@ def _panes(app: Dash, watch: Watch) -> None:
             return page.failures_pane()
         if tab == "versus":
             return page.versus_pane(watch.keys(), axes, across, up)
-        return page.front_pane(axes, across, up)
+        return page.front_pane(view, chosen_number(chosen, run))
 
 
 def _front(app: Dash, watch: Watch) -> None:
@@ -103,6 +100,7 @@ def _front(app: Dash, watch: Watch) -> None:
         Input("version", "data"),
         Input("chosen", "data"),
         State("run", "value"),
+        prevent_initial_call=True,
     )
     def front(across: str, up: str, _: Any, chosen: Any, run: str) -> Any:
         return front_picture(watch.view(run), across, up, chosen_number(chosen, run))
@@ -113,6 +111,7 @@ def _front(app: Dash, watch: Watch) -> None:
         Input("over", "value"),
         Input("version", "data"),
         State("run", "value"),
+        prevent_initial_call=True,
     )
     def progress(over: str, _: Any, run: str) -> Any:
         view = watch.view(run)

@@ -6,7 +6,8 @@ from typing import Any
 from dash import dcc, html
 
 from report.dashboard.table import KINDS
-from report.pictures import BUDGETS
+from report.pictures import BUDGETS, front_picture, progress_picture
+from report.view import View
 
 TABS = {
     "front": "Front",
@@ -41,12 +42,12 @@ def index() -> str:
 </html>"""
 
 
-def page(runs: list[str], first: str, pane: list[Any]) -> html.Div:
-    """`pane` is the first tab's content."""
+def page(runs: list[str], first: str, pane: list[Any], versions: dict[str, int]) -> html.Div:
+    """`pane` is the first tab's content, drawn from logs that were read as far as `versions` say."""
     return html.Div(
         [
             dcc.Interval(id="tick", interval=TICK_MS),
-            dcc.Store(id="version"),
+            dcc.Store(id="version", data=versions),
             dcc.Store(id="chosen"),
             dcc.Store(id="trials-state", data={}),
             dcc.Store(id="failures-state", data={"sort": "reason"}),
@@ -83,23 +84,28 @@ def card(*content: Any, controls: list[Any] | None = None) -> html.Section:
     return html.Section([*head, *content], className="panel card-panel")
 
 
-def graph(name: str, height: int) -> dcc.Graph:
-    return dcc.Graph(
-        id={"picture": name}, config=GRAPH, style={"height": f"{height}px"}, figure={"data": [], "layout": {"height": height}}
-    )
+def graph(name: str, height: int, figure: dict[str, Any] | None = None) -> dcc.Graph:
+    """Of what it begins with; else empty, for a callback to draw."""
+    nothing = {"data": [], "layout": {"height": height}}
+    return dcc.Graph(id={"picture": name}, config=GRAPH, style={"height": f"{height}px"}, figure=figure or nothing)
 
 
 def select(identity: str, options: list[dict[str, str]] | dict[str, str], value: str | None) -> dcc.Dropdown:
     return dcc.Dropdown(options, value, id=identity, clearable=False, searchable=False, className="select", maxHeight=320)
 
 
-def front_pane(axes: list[dict[str, str]], across: str, up: str) -> list[Any]:
+def front_pane(view: View, chosen: int | None) -> list[Any]:
+    """Both pictures come with it: each is drawn once, and before the browser asks for anything further."""
+    (across, up), axes, over = view.first_axes, view.axes_named, "trials"
     return [
-        card(graph("front", 500), controls=["Across", select("across", axes, across), "Up", select("up", axes, up)]),
         card(
-            graph("progress", 300),
-            html.P(id="progress-note", className="note inside"),
-            controls=["Hypervolume over", select("over", BUDGETS, "trials")],
+            graph("front", 500, front_picture(view, across, up, chosen)),
+            controls=["Across", select("across", axes, across), "Up", select("up", axes, up)],
+        ),
+        card(
+            graph("progress", 300, progress_picture(view, over)),
+            html.P(view.counted_from, id="progress-note", className="note inside"),
+            controls=["Hypervolume over", select("over", BUDGETS, over)],
         ),
     ]
 

@@ -80,9 +80,8 @@ class Watch:
         key = os.path.relpath(run, self._root)
         follower = Follower(run)
         follower.look()
-        conf = follower.run().conf
-        import_plugins(conf.get("plugins") or [])  # its networks may be theirs
-        restore_network(conf)
+        import_plugins(follower.conf.get("plugins") or [])  # its networks may be theirs
+        restore_network(follower.conf)
         self._followers[key] = follower
 
 

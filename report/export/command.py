@@ -1,6 +1,5 @@
 """`python -m report export`: one network of a run in the formats that it ships in, checked, measured again, with a model card."""
 
-import argparse
 import importlib.util
 import shlex
 from collections.abc import Iterator, Mapping
@@ -18,11 +17,12 @@ from report.export import measured
 from report.export.card import write_card
 from report.export.formats import EXPORTS, Exported, Format
 from report.export.measured import Column
-from report.export.member import KNEE, NAMED, Chosen, Member, NoWeights, chosen, folded, loaded
+from report.export.member import KNEE, NAMED, Chosen, Member, NoWeights, check_size, chosen, folded, loaded
 from report.export.rebuilt import Parts, parts
 from report.front import compare
 from report.retrain import to_train
 from report.run import Run, load
+from search.command_line import Parser
 
 EPILOG = f"""The knee is {" ".join(KNEE.split())}. `best` is the front's best by the first objective."""
 
@@ -59,7 +59,7 @@ class Shipment:
 def wanted(arguments: list[str]) -> Wanted:
     """The command line, read."""
     names = ",".join(EXPORTS)
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m report export", description="Write one network of a run as files to ship, with a model card.", epilog=EPILOG
     )
     parser.add_argument("run", type=Path, help="a run directory, results/<space>/<run>")
@@ -163,6 +163,8 @@ def ready(wish: Wanted, found: Chosen, known: Parts | None, done: Shipment) -> M
         why = f"{error}. To train it: {command}. Untrained: --weights none"
         done.refused |= {name: why for name in wish.formats if EXPORTS[name].weights}
         return None
+    if wish.size:
+        check_size(member)
     if len(names) == member.classes:
         member = replace(member, class_names=names)
     return folded(member) if wish.fold else member

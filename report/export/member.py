@@ -118,6 +118,20 @@ def loaded(found: Chosen, *, input_size: tuple[int, int], source: str = "trained
     return replace(member, module=_filled(weights, input_size))
 
 
+def check_size(member: Member) -> None:
+    """ValueError where the network does not take images of the member's size; only shapes are computed."""
+    height, width = member.input_size
+    image = torch.empty(1, 3, height, width, device="meta")
+    try:
+        with torch.no_grad():
+            copy.deepcopy(member.module).to("meta")(image)
+    except NotImplementedError:
+        return  # a network that looks at values (PET) has no shapes without them
+    except (ValueError, RuntimeError) as error:
+        given = f"--size: {height} x {width}; the network does not take it: {str(error).splitlines()[0]}"
+        raise ValueError(f"{given}. Nothing was written") from None
+
+
 def folded(member: Member) -> Member:
     """The same with every reparametrisation that applies; ValueError where one changes the outputs."""
     done = fold(Foldable(member.module, member.arch, member.classes, member.input_size, member.width))

@@ -159,6 +159,7 @@ class Driver:
         records = self.log.records
         assert not records.running, "finished with trials running"
         reason = streak(records) or self.strategy.summed_up(self.space, records)
+        self._clean_shared()
         self.log.finished(reason)
         return reason
 
@@ -178,6 +179,13 @@ class Driver:
                 file.unlink(missing_ok=True)
         else:
             shutil.rmtree(directory, ignore_errors=True)
+
+    def _clean_shared(self) -> None:
+        """Delete what trials shared (a teacher), unless one of them kept its checkpoints: an ask may take it further."""
+        folders = list((self.log.run_dir / "checkpoints").glob("*"))
+        if not any(folder.name.isdigit() for folder in folders):
+            for folder in folders:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def steps(evaluate: Evaluate, job: Job) -> Iterator[RungResult | Outcome]:

@@ -2,12 +2,10 @@
 
 import csv
 import itertools
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import yaml
+from commands import finished
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
@@ -17,8 +15,6 @@ from evaluators.tables.mapping import TableConf
 from evaluators.tables.recorded_space import RecordedSpace
 from search.command_line import run_name
 from search.kept_conf import keep_conf
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -44,6 +40,36 @@ def loaded(project, *overrides, file=True):
     given = [item for item in command(project, *overrides) if file or not item.startswith("table.file")]
     with compose(given, config_dir=project / "conf") as conf:
         return load(conf)
+
+
+def test_a_table_whose_numbers_changed_is_another_search(project, tmp_path):
+    run = loaded(project)
+    older = {**run.conf, "table": {key: value for key, value in run.conf["table"].items() if key != "numbers"}}
+    for begun in (older, run.conf):
+        keep_conf(tmp_path, begun, defaults={})
+        keep_conf(tmp_path, run.conf, defaults=run.defaults)
+    text = (project / "small.csv").read_text()
+    (project / "small.csv").write_text(text.replace("50,", "50.25,", 1))
+    with pytest.raises(ValueError, match=r"table\.numbers: it began with [0-9a-f]{8}, now [0-9a-f]{8}\nGive this search a run"):
+        keep_conf(tmp_path, loaded(project).conf, defaults=run.defaults)
+
+
+@pytest.mark.parametrize(
+    ("said", "key"),
+    [
+        ({"schedule": {"rungs": [1]}}, "schedule"),
+        ({"defaults": [{"override /task": "detection"}]}, "task"),
+        ({"init": "a.pt"}, "init"),
+    ],
+)
+def test_an_experiment_that_trains_is_refused_beside_a_table(project, said, key):
+    (project / "conf" / "experiment").mkdir()
+    file = project / "conf" / "experiment" / "mine.yaml"
+    file.write_text("# @package _global_\n" + yaml.safe_dump({**said, "search": {"seed": 3}}))
+    with pytest.raises(ValueError, match=rf"{key} \({file}\): there is nothing to train or to time beside \+table=small"):
+        loaded(project, "experiment=mine")
+    file.write_text("# @package _global_\n" + yaml.safe_dump({"search": {"seed": 3}}))
+    assert loaded(project, "experiment=mine").strategy.seed == 3
 
 
 @pytest.mark.parametrize("file", sorted((CONF / "table").glob("*.yaml")), ids=lambda file: file.stem)
@@ -140,18 +166,13 @@ def test_the_file_is_no_part_of_the_name_of_a_run():
 
 
 def test_a_replay_runs_stops_and_goes_on_as_any_other(project):
-    def run(*overrides):
-        given = [sys.executable, "run_search.py", f"--config-dir={project / 'conf'}", *command(project, *overrides)]
-        return subprocess.run(given, cwd=ROOT, capture_output=True, text=True)
+    def run(*overrides, code=0):
+        return finished("run_search", f"--config-dir={project / 'conf'}", *command(project, *overrides), code=code)
 
     options = ("search=random", "launch=serial", "run=one")
-    assert run(*options, "search.trials=3").returncode == 0
-    longer = run(*options, "search.trials=6")
-    assert longer.returncode == 0, longer.stderr
-    assert "continuing a run of 3 trials" in longer.stdout
+    run(*options, "search.trials=3")
+    assert "continuing a run of 3 trials" in run(*options, "search.trials=6")
     folder = project / "results" / "small" / "one"
     assert all((folder / name).stat().st_size for name in ("config.yaml", "front.csv", "front.png", "report.html"))
     assert list((folder / "arches").glob("*.yaml"))
-    refused = run(*options, "schedule=smoke")
-    assert refused.returncode == 1
-    assert "nothing to train" in refused.stderr
+    assert "nothing to train" in run(*options, "schedule=smoke", code=1)

@@ -177,9 +177,22 @@ def test_a_network_without_shared_stages_cannot_teach_features():
 
 def test_paths_are_spelled_from_the_root(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.pt").touch()
     assert located("a.pt", Path) == f"{tmp_path}/a.pt"
     assert located("b0@a.pt", lambda name: Path(f"/conf/{name}.yaml")) == f"/conf/b0.yaml@{tmp_path}/a.pt"
     assert located("b0.yaml@a.pt", lambda name: pytest.fail(name)) == f"{tmp_path}/b0.yaml@{tmp_path}/a.pt"
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"), [("basline", "baseline"), ("trained/rung2.pt", "trained/rung_2.pt"), ("b0@trianed", "trained")]
+)
+def test_a_teacher_that_is_not_there_is_told_with_the_nearest_one(tmp_path, monkeypatch, given, meant):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "trained").mkdir()
+    (tmp_path / "trained" / "rung_2.pt").touch()
+    with pytest.raises(ValueError, match=r"schedule\.teacher: no file .*allowed: baseline, .*Did you mean '.*'") as refused:
+        located(given, Path)
+    assert str(refused.value).endswith(f"{meant}'?")
 
 
 STAGE = {"depth": 1, "embed": "conv", "mixer": {"name": "pool"}, "ffn": "identity"}

@@ -74,7 +74,7 @@ def test_outputs_stay_and_a_loaded_network_takes_the_weights(name):
     given = segformer(**ARCHES[name])
     before = {key: tensor.clone() for key, tensor in given.network.state_dict().items()}
     found = fold(given)
-    assert {FOLDS["batchnorm"].what, FOLDS["layer_scale"].what} <= set(found.done)
+    assert {FOLDS[each].what for each in ("batchnorm", "layer_scale", "sum_weights")} <= set(found.done)
     image = probe(SIZE, 2)
     assert agreed(eager(given.network, image), eager(found.result.network, image)) < 1e-4
     assert all(torch.equal(tensor, before[key]) for key, tensor in given.network.state_dict().items())  # the caller's is as it was
@@ -92,6 +92,15 @@ def test_a_concatenation_becomes_a_sum_that_costs_less():
     costs = [COUNTERS["macs_g"](each.to("meta"), image) for each in (given.network, found.result.network)]
     assert costs[1] < costs[0]
     assert fold(segformer(**ARCHES["sum"]), ["concat_to_sum"]).done == {}
+
+
+def test_the_weights_of_a_sum_and_the_norm_after_it_go_into_the_projections():
+    given = segformer(**ARCHES["sum"])
+    found = fold(given, ["sum_weights"])
+    decoder = found.result.network.decoder
+    assert not [*decoder.fusion.parameters(), *decoder.norm.parameters(), *decoder.norm.buffers()]
+    assert 0 < found.apart < 1e-5
+    assert fold(plain(Beside()), ["sum_weights"]).done == {}
 
 
 def test_norms_go_into_the_layers_before_them_also_side_by_side_and_behind_a_permutation():
@@ -128,5 +137,7 @@ def test_a_network_without_a_graph_says_where():
         def forward(self, x):
             return x if x.sum() > 0 else -x
 
-    with pytest.raises(ValueError, match=r"fold: the network's graph cannot be read in test_fold\.py:\d+ .*it ships as it is"):
+    with pytest.raises(
+        ValueError, match=r"fold: the network's graph cannot be read: aten\.\w+ in forward, test_fold\.py:\d+ .*it ships as it"
+    ):
         fold(plain(Undecided()), ["batchnorm"])

@@ -70,6 +70,21 @@ def test_the_front_names_its_groups_and_has_bars(view):
     assert {t["name"]: t for t in front_picture(view, "params_m", "loss", None)["data"]}["front"]["mode"] == "markers"
 
 
+def test_the_page_comes_with_its_first_pictures(full):
+    from report.dashboard.app import make_app
+
+    watch = Watch([full])
+    page = make_app(watch).layout().to_plotly_json()["props"]["children"]
+    found = {each.id["picture"]: each.figure["data"] for part in page for each in part._traverse() if hasattr(each, "figure")}
+    view = watch.view(watch.keys()[0])
+    assert found == {
+        "front": front_picture(view, *view.first_axes, None)["data"],
+        "progress": progress_picture(view, "trials")["data"],
+    }
+    version = next(part.data for part in page if getattr(part, "id", "") == "version")
+    assert version == watch.versions()
+
+
 @pytest.mark.parametrize("over", BUDGETS)
 def test_hypervolume_never_shrinks(view, over):
     (line,) = progress_picture(view, over)["data"]

@@ -89,10 +89,12 @@ def test_every_ask_is_reproduced_from_the_lines_above_it(tmp_path):
 
 
 def test_checkpoints_that_nothing_continues_are_deleted(tmp_path):
+    for name in "ab":
+        (tmp_path / name / "checkpoints" / "teacher0").mkdir(parents=True)
     run(tmp_path / "a", trials=3)
     assert not list((tmp_path / "a" / "checkpoints").iterdir())
     run(tmp_path / "b", trials=3, keep=True)
-    assert len(list((tmp_path / "b" / "checkpoints").iterdir())) == 3
+    assert sorted(path.name for path in (tmp_path / "b" / "checkpoints").iterdir()) == ["0", "1", "2", "teacher0"]
 
 
 def test_ctrl_c_leaves_a_whole_log_that_goes_on(tmp_path):

@@ -2,7 +2,6 @@
 
 import copy
 import json
-import os
 import subprocess
 import sys
 from dataclasses import asdict
@@ -12,6 +11,7 @@ import onnxruntime
 import pytest
 import torch
 import yaml
+from commands import finished
 from PIL import Image
 from torch import nn
 
@@ -90,14 +90,11 @@ def test_every_format_holds_the_network_and_is_measured_again(run_dir, tmp_path)
 def run_lines(lines, folder, image):
     """Run a script in a folder as its reader would, and read back what it saved."""
     torch.save(image, folder / "image.pt")
-    done = subprocess.run([sys.executable, "-c", lines], cwd=folder, env=environment(), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    script = folder / "lines.py"
+    script.write_text(lines)
+    finished(str(script), folder=folder)
+    script.unlink()
     return torch.load(folder / "output.pt").detach()
-
-
-def environment():
-    """One that finds Paredown from another folder."""
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 def test_a_folded_network_computes_the_same_with_less(run_dir, tmp_path):
@@ -249,6 +246,13 @@ def test_data_that_are_not_here_leave_the_timing(run_dir):
 def test_bad_input_is_told_before_anything_is_written(run_dir, arguments, message):
     with pytest.raises(ValueError, match=message):
         command([str(run_dir), *arguments])
+    assert not (run_dir / "export").exists()
+
+
+def test_a_size_that_the_network_does_not_take_is_told_before_anything_is_written(run_dir, monkeypatch):
+    monkeypatch.setattr("report.export.member._filled", lambda *_: nn.Conv2d(3, 5, 40))
+    with pytest.raises(ValueError, match=r"--size: 16 x 24; the network does not take it: .*Nothing was written"):
+        command([str(run_dir), "--to", "arch,torch", "--size", "16", "24"])
     assert not (run_dir / "export").exists()
 
 
