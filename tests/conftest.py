@@ -1,7 +1,12 @@
 """For all tests."""
 
+import sys
+from pathlib import Path
+
 import pytest
 import torch
+
+sys.path.insert(0, str(Path(__file__).parent))  # commands.py
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,30 +1,26 @@
 """Turns on a device, with real processes: measurements are alone and wait for steps under way only; a kill frees a lock."""
 
 import json
-import subprocess
-import sys
-import time
-from pathlib import Path
+import signal
+from contextlib import ExitStack
 
 import pytest
+from commands import Command
 
 from evaluators.turns import DeviceTurns, device_key, lock_folder
 
 STEP_S = 0.25
-GRACE_S = 0.1  # between noting that a measurement asks and the gate being shut
-ROOT = Path(__file__).parents[2]
-HEAD = f"""
+GRACE_S = 0.25  # between noting that a measurement asks and the gate being shut; far less than four trainers could starve it for
+HEAD = """
 import json, sys, time
 from pathlib import Path
-sys.path.insert(0, {str(ROOT)!r})
 from evaluators.turns import DeviceTurns
 folder, name = Path(sys.argv[1]), sys.argv[2]
 turns = DeviceTurns("cpu", folder)
-log = (folder / f"{{name}}.log").open("a")
+log = (folder / f"{name}.log").open("a")
 def note(kind, start):
     log.write(json.dumps([name, kind, start, time.monotonic()]) + "\\n")
     log.flush()
-(folder / f"{{name}}.ready").touch()
 """
 TRAINER = f"""
 while not (folder / "stop").exists():
@@ -50,22 +46,20 @@ with turns.measuring():
 
 
 def start(body, folder, name):
-    return subprocess.Popen([sys.executable, "-c", HEAD + body, str(folder), name])
-
-
-def wait_for(*paths):
-    limit = time.monotonic() + 60
-    while not all(path.exists() for path in paths):
-        assert time.monotonic() < limit, f"not there after a minute: {paths}"
-        time.sleep(0.02)
+    script = folder / f"{name}.py"
+    script.write_text(HEAD + body)
+    return Command(str(script), str(folder), name)
 
 
 def test_measurements_are_alone_and_not_starved_by_four_trainers(tmp_path):
-    trainers = [start(TRAINER, tmp_path, f"t{k}") for k in range(4)]
-    wait_for(*[tmp_path / f"t{k}.log" for k in range(4)])
-    assert start(MEASURER, tmp_path, "m").wait(timeout=60) == 0
-    (tmp_path / "stop").touch()
-    assert [trainer.wait(timeout=60) for trainer in trainers] == [0] * 4
+    with ExitStack() as running:
+        trainers = [running.enter_context(start(TRAINER, tmp_path, f"t{k}")) for k in range(4)]
+        for k, trainer in enumerate(trainers):
+            trainer.until((tmp_path / f"t{k}.log").exists)
+        running.enter_context(start(MEASURER, tmp_path, "m")).finish(seconds=60)
+        (tmp_path / "stop").touch()
+        for trainer in trainers:
+            trainer.finish()
     events = [json.loads(line) for path in tmp_path.glob("*.log") for line in path.read_text().splitlines()]
     steps = [event for event in events if event[1] == "step"]
     measures = [event for event in events if event[1] == "measure"]
@@ -83,10 +77,10 @@ def test_steps_run_beside_each_other(tmp_path):
 
 
 def test_a_killed_holder_frees_the_device(tmp_path):
-    holder = start(HOLDER, tmp_path, "h")
-    wait_for(tmp_path / "held")
-    holder.kill()
-    holder.wait(timeout=60)
+    with start(HOLDER, tmp_path, "h") as holder:
+        holder.until((tmp_path / "held").exists)
+        holder.send(signal.SIGKILL)
+        holder.finish(code=-signal.SIGKILL)
     with DeviceTurns("cpu", tmp_path).measuring():
         pass
 

@@ -1,36 +1,29 @@
 """kill -9 of a real run at random moments, the same command again, until it is finished: nothing lost, doubled or different."""
 
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from toy import measurements, strategy, toy_space
+from commands import Command
+from toy import measurements, reproduced
 
-from search.launch.driver import next_proposal
-from search.records import Ledger, events, read
+from search.records import events, read
 
 TOY = str(Path(__file__).parent / "toy.py")
 OPTIONS = {"name": "nsga2", "population": 4, "trials": 14}
 
 
 def start(run_dir, launcher, workers, **options):
-    environment = {**os.environ, "PYTHONPATH": os.getcwd(), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, TOY, str(run_dir), launcher, str(workers), json.dumps({**OPTIONS, **options})]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return Command(TOY, str(run_dir), launcher, str(workers), json.dumps({**OPTIONS, **options}))
 
 
 def finish(run_dir, launcher, workers, **options):
-    process = start(run_dir, launcher, workers, **options)
-    out, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, out
-    return out
+    with start(run_dir, launcher, workers, **options) as command:
+        return command.finish()
 
 
 def count(run_dir):
@@ -40,15 +33,12 @@ def count(run_dir):
 
 def kill_after(run_dir, lines, launcher, workers, *, with_signal=signal.SIGKILL, **options):
     """Start the run and stop its driver once the log has grown by so many lines, and a moment."""
-    process = start(run_dir, launcher, workers, **options)
-    before, deadline = count(run_dir), time.monotonic() + 60
-    while count(run_dir) < before + lines and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    time.sleep(random.Random(lines).random() * 0.05)
-    process.send_signal(with_signal)
-    out, _ = process.communicate(timeout=60)
-    return out
+    before = count(run_dir)
+    with start(run_dir, launcher, workers, **options) as command:
+        command.until(lambda: count(run_dir) >= before + lines)
+        time.sleep(random.Random(lines).random() * 0.05)
+        command.send(with_signal)
+        return command.finish(code=1 if with_signal == signal.SIGINT else -with_signal)
 
 
 def check(run_dir, options):
@@ -69,15 +59,6 @@ def check(run_dir, options):
     assert set(trained.values()) <= {0, 1}, "a finished rung was trained again"  # 0: killed between the rename and the note
     reproduced(lines, options)
     return records
-
-
-def reproduced(lines, options):
-    """Each ask follows from the lines above it."""
-    conf, space, ledger = strategy(**options), toy_space(), Ledger()
-    for event in lines:
-        if event["event"] == "asked":
-            assert next_proposal(space, conf, ledger.records).arch.id == event["id"]
-        ledger.apply(event)
 
 
 def proposals(records):
@@ -101,23 +82,19 @@ def test_serial_survives_kills(tmp_path, straight):
 
 
 @pytest.mark.slow
-def test_ray_survives_a_kill_and_then_ctrl_c(tmp_path):
-    kill_after(tmp_path, 16, "ray", 2, step_s=0.1)
-    assert not read(tmp_path).finished
-    out = kill_after(tmp_path, 7, "ray", 2, with_signal=signal.SIGINT, step_s=0.1)
+def test_ray_survives_a_kill_and_then_ctrl_c_and_with_a_lag_is_the_same_sequence(tmp_path):
+    options = {"lag": 2, "step_s": 0.1}
+    ray, serial = tmp_path / "ray", tmp_path / "serial"
+    kill_after(ray, 16, "ray", 2, **options)
+    assert not read(ray).finished
+    out = kill_after(ray, 7, "ray", 2, with_signal=signal.SIGINT, **options)
     assert "KeyboardInterrupt" in out
-    assert not read(tmp_path).finished
-    finish(tmp_path, "ray", 2)
-    assert len(check(tmp_path, OPTIONS)) == 14
-
-
-@pytest.mark.slow
-def test_ray_with_a_lag_is_the_same_sequence_after_a_kill(tmp_path):
+    assert not read(ray).finished
+    finish(ray, "ray", 2, lag=2)
+    finish(serial, "serial", 1, lag=2)
     lagged = {**OPTIONS, "lag": 2}
-    kill_after(tmp_path / "ray", 12, "ray", 2, step_s=0.05, lag=2)
-    finish(tmp_path / "ray", "ray", 2, lag=2)
-    finish(tmp_path / "serial", "serial", 1, lag=2)
-    assert proposals(check(tmp_path / "ray", lagged)) == proposals(check(tmp_path / "serial", lagged))
+    assert len(check(ray, lagged)) == 14
+    assert proposals(check(ray, lagged)) == proposals(check(serial, lagged))
 
 
 @pytest.mark.slow

@@ -2,18 +2,17 @@
 
 import importlib
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from commands import finished
 from ray.exceptions import ActorDiedError, RayTaskError
+from toy import reproduced
 
 from evaluators.api import Outcome
 from search.launch.ray import CHECKOUT, Ask, RayTune
 from search.launch.resources import fits
-from search.records import read
+from search.records import events, read
 
 TOY = str(Path(__file__).parent / "toy.py")
 
@@ -73,17 +72,16 @@ def test_a_worker_that_cannot_be_set_up_is_a_bug_and_one_that_dies_a_failure():
     assert told[1] == Outcome("bug", "ModuleNotFoundError: garden")
 
 
-def run(run_dir, **options):
-    environment = {**os.environ, "PYTHONPATH": os.getcwd(), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, TOY, str(run_dir), "ray", "2", json.dumps({"trials": 8, **options})]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+def run(run_dir, *, code=0, **options):
+    return finished(TOY, str(run_dir), "ray", "2", json.dumps({"trials": 8, **options}), code=code)
 
 
 @pytest.mark.slow
 def test_a_lost_worker_is_tried_once_more_then_failed(tmp_path):
-    done = run(tmp_path, fault="die")
-    assert done.returncode == 0, done.stderr
+    options = {"name": "nsga2", "population": 4}
+    run(tmp_path, fault="die", **options)
     records = read(tmp_path)
+    reproduced(events(tmp_path / "trials.jsonl"), {"trials": 8, **options})
     lost = [record for record in records if record.proposal.arch.arch["a"] >= 3]
     again = [record for record in records if record.proposal.arch.arch["b"] % 2 and record not in lost]
     assert lost
@@ -96,8 +94,7 @@ def test_a_lost_worker_is_tried_once_more_then_failed(tmp_path):
 
 @pytest.mark.slow
 def test_rung_0_is_measured_where_the_resource_is_and_lost_twice_is_failed(tmp_path):
-    done = run(tmp_path, resource="edge_board", fault="die")
-    assert done.returncode == 0, done.stderr
+    run(tmp_path, resource="edge_board", fault="die")
     records = read(tmp_path)
     assert {record.outcome.kind for record in records} == {"ok", "failed"}
     for record in records:
@@ -106,17 +103,14 @@ def test_rung_0_is_measured_where_the_resource_is_and_lost_twice_is_failed(tmp_p
 
 @pytest.mark.slow
 def test_a_resource_that_no_node_offers_ends_the_run_at_once(tmp_path):
-    done = run(tmp_path, resource="edge_bord")
-    assert done.returncode == 1
-    assert "no node of this Ray offers 'edge_bord'" in done.stderr
-    assert "Did you mean 'edge_board'?" in done.stderr
+    said = run(tmp_path, resource="edge_bord", code=1)
+    assert "no node of this Ray offers 'edge_bord'" in said
+    assert "Did you mean 'edge_board'?" in said
     assert not len(read(tmp_path))
 
 
 @pytest.mark.slow
 def test_a_bug_stops_the_run(tmp_path):
-    done = run(tmp_path, fault="raise")
-    assert done.returncode == 1
-    assert "TypeError: raised in the trial" in done.stderr
+    assert "TypeError: raised in the trial" in run(tmp_path, fault="raise", code=1)
     assert read(tmp_path).bugs
     assert not read(tmp_path).finished

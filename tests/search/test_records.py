@@ -1,10 +1,9 @@
 import json
 import math
 import os
-import subprocess
-import sys
 
 import pytest
+from commands import Command
 from toy import toy_space
 
 from evaluators.api import Outcome, RungResult
@@ -92,14 +91,14 @@ def test_no_log_is_an_error(tmp_path):
 
 
 def test_a_second_writer_is_refused(tmp_path):
-    script = f"from search.records import Log; log = Log.open({str(tmp_path)!r}); print('open', flush=True); input()"
-    other = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        assert other.stdout.readline() == "open\n"
+    script = tmp_path / "other.py"
+    script.write_text(
+        "import sys, time; from search.records import Log; log = Log.open(sys.argv[1]); print('open'); time.sleep(600)"
+    )
+    with Command(str(script), str(tmp_path)) as other:
+        other.until(lambda: other.said() == "open\n")
         with pytest.raises(ValueError, match="another process writes this run"):
             Log.open(tmp_path)
-    finally:
-        other.communicate("\n")
     Log.open(tmp_path).close()
 
 

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,8 +18,9 @@ from torch import nn
 from evaluators.api import Job, Outcome, RungResult
 from registry import Option, Slot
 from search.launch import LAUNCHERS
+from search.launch.driver import next_proposal
 from search.progress import Progress
-from search.records import Log
+from search.records import Ledger, Log
 from search.strategy import STRATEGIES, Strategy
 from space import NETWORKS, Arch, Space, SpaceConf
 
@@ -119,6 +120,15 @@ def measurements(arch: Arch, seed: int, rung: int) -> dict[str, float]:
 def strategy(name: str = "random", **options: object) -> Strategy:
     objectives = {"miou": "max", "latency_ms": "min"}
     return STRATEGIES[name](**{"trials": 12, "rungs": [1, 3], "objectives": objectives, **options})
+
+
+def reproduced(lines: Iterable[dict[str, Any]], options: dict[str, object]) -> None:
+    """Each ask of a log follows from the lines above it."""
+    chosen, space, ledger = strategy(**options), toy_space(), Ledger()
+    for event in lines:
+        if event["event"] == "asked":
+            assert next_proposal(space, chosen, ledger.records).arch.id == event["id"]
+        ledger.apply(event)
 
 
 def offer_a_board() -> None:
