@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.benchmark import Timer
 
-from evaluators.cost import COUNTERS
+from evaluators.cost import measure_cost
 from space import Arch, build
 
 ARCHES = Path(__file__).parents[1] / "conf" / "arch"
@@ -32,14 +32,20 @@ def median_ms(statement: str, threads: int, **names: object) -> float:
 
 def row(name: str, side: int, threads: int) -> list[str]:
     arch = Arch.from_yaml(ARCHES / f"{name}.yaml")
-    model, image = on_meta(arch), torch.empty(1, 3, side, side, device="meta")
     times = [
         median_ms("Arch(arch.network, arch.arch).id", threads, Arch=Arch, arch=arch),
         median_ms("on_meta(arch)", threads, on_meta=on_meta, arch=arch),
         median_ms("build(arch, classes)", threads, build=build, arch=arch, classes=CLASSES),
-        *(median_ms("counter(model, image)", threads, counter=COUNTERS[c], model=model, image=image) for c in COUNTERS),
+        median_ms(
+            "count(arch, input_size=size, classes=classes)",
+            threads,
+            count=measure_cost,
+            arch=arch,
+            size=(side, side),
+            classes=CLASSES,
+        ),
     ]
-    return [name, *(f"{time:.1f}" for time in times), f"{times[1] + sum(times[3:]):.0f}"]
+    return [name, *(f"{time:.1f}" for time in times)]
 
 
 def main() -> None:
@@ -49,11 +55,11 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     title = f"ms (median), input {options.input} x {options.input}, {options.threads} threads, torch {torch.__version__}"
-    table = Table("arch", "id", "build (meta)", "build (cpu)", *COUNTERS, "measure_cost", title=title)
+    table = Table("arch", "id", "build (meta)", "build (CPU)", "all costs", title=title)
     for name in NAMES:
         with torch.no_grad():
             table.add_row(*row(name, options.input, options.threads))
-    Console(width=160).print(table)
+    Console().print(table)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from search.launch.resources import fits
 from search.records import events, read
 
 TOY = str(Path(__file__).parent / "toy.py")
+OPTIONS = {"name": "nsga2", "population": 4, "trials": 4}  # the third and the fourth have a >= 3
 
 
 @pytest.mark.parametrize(
@@ -73,15 +74,14 @@ def test_a_worker_that_cannot_be_set_up_is_a_bug_and_one_that_dies_a_failure():
 
 
 def run(run_dir, *, code=0, **options):
-    return finished(TOY, str(run_dir), "ray", "2", json.dumps({"trials": 8, **options}), code=code)
+    return finished(TOY, str(run_dir), "ray", "2", json.dumps({**OPTIONS, **options}), code=code)
 
 
 @pytest.mark.slow
 def test_a_lost_worker_is_tried_once_more_then_failed(tmp_path):
-    options = {"name": "nsga2", "population": 4}
-    run(tmp_path, fault="die", **options)
+    run(tmp_path, fault="die")
     records = read(tmp_path)
-    reproduced(events(tmp_path / "trials.jsonl"), {"trials": 8, **options})
+    reproduced(events(tmp_path / "trials.jsonl"), OPTIONS)
     lost = [record for record in records if record.proposal.arch.arch["a"] >= 3]
     again = [record for record in records if record.proposal.arch.arch["b"] % 2 and record not in lost]
     assert lost
