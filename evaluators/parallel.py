@@ -141,7 +141,7 @@ def obey(handle: int) -> None:
         line.send(("ended", None))
     except TrialFailed as failure:
         line.send(("failed", failure.args))
-    except Exception as error:
+    except Exception as error:  # whatever else it is reaches the trial as a bug, with its traceback
         if told := out_of_memory(error):
             line.send(("failed", ("out of memory", told)))
         else:
