@@ -168,7 +168,7 @@ class Evaluation:
         size = (recipe.image_size, recipe.image_size)
         network = build(arch, self.data.classes, image_size=size, width=recipe.width, drop_path=recipe.drop_path)
         if recipe.norm_momentum:
-            for norm in (module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)):
+            for norm in (module for module in network.modules() if isinstance(module, nn.BatchNorm2d)):
                 norm.momentum = recipe.norm_momentum
         return network
 

@@ -50,6 +50,17 @@ def test_a_trial_measures_cost_and_latency_then_trains_each_rung(evaluation, arc
     assert outcome == Outcome("ok")
 
 
+def test_norms_follow_as_fast_as_the_schedule_asks(evaluation, arch):
+    def momenta(schedule):
+        network = replace(evaluation, schedule=schedule).trainee(arch)
+        return {norm.momentum for norm in network.modules() if isinstance(norm, torch.nn.BatchNorm2d)}
+
+    assert momenta(evaluation.schedule) == {0.1}  # the network's own
+    assert momenta(replace(evaluation.schedule, norm_momentum=0.25)) == {0.25}
+    with pytest.raises(ValueError, match=r"schedule\.norm_momentum"):
+        replace(evaluation.schedule, norm_momentum=1.5)
+
+
 def test_rung_zero_trains_nothing(evaluation, arch, tmp_path):
     result, outcome = run(evaluation, arch, tmp_path, rung=0)
     assert (result.rung, outcome.kind) == (0, "ok")

@@ -148,21 +148,16 @@ def test_a_trial_of_two_processes_taught_by_the_baseline(evaluation, tmp_path):
     assert rungs[1].measurements["train_processes"] == 2
 
 
-def test_detection_in_two_processes(tmp_path):
+def test_detection_in_two_processes(evaluation, tmp_path):
     arch = Arch.from_yaml("conf/arch/yolox_nano.yaml")
-    *rungs, outcome = Evaluation(
+    detection = replace(
+        evaluation,
         baseline=arch,
-        input_size=(64, 64),
         task=TASKS["detection"](),
         data=DATA["scene_boxes"](train_count=6, val_count=2),
         schedule=Schedule(rungs=[1], image_size=64, width=0.25, batch_size=4, threads=1, mosaic=1.0, ema=0.9, opening=0.1),
-        latency=Torch(device="cpu", threads=1, warmup_s=0, max_s=0.1),
-        limits={},
-        device="cpu",
-        plugins=(),
-        cache=tmp_path / "cache",
-        processes=2,
-    )(Job(arch, 0, 1, tmp_path / "trial"))
+    )
+    *rungs, outcome = detection(Job(arch, 0, 1, tmp_path / "trial"))
     assert outcome.kind == "ok", outcome.reason
     assert 0 <= rungs[1].measurements["map50"] <= 1
 
