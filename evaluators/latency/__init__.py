@@ -7,12 +7,12 @@ machine's drift cancels in their ratio. A backend that subclasses `Paired` write
 import logging
 
 from evaluators.latency._bench import LatencyBench, check_baseline
-from evaluators.latency._paired import CannotRun, Paired, Ready
+from evaluators.latency._paired import SLOWED, CannotRun, Paired, Ready
 from registry import Registry, import_siblings
 
 BACKENDS: Registry[type[Paired]] = Registry("latency backend")
 
-__all__ = ["BACKENDS", "CannotRun", "LatencyBench", "Paired", "Ready", "check_baseline"]
+__all__ = ["BACKENDS", "SLOWED", "CannotRun", "LatencyBench", "Paired", "Ready", "check_baseline"]
 
 logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # a CUDA toolkit without a GPU is no news to us
 

@@ -18,6 +18,7 @@ from torch import nn
 from evaluators.api import Measurements
 from evaluators.formats.agreement import Disagrees, agreed, arrays, eager, probe, settled
 from evaluators.latency._clock import clock_state
+from evaluators.latency._memory import kept_memory
 from evaluators.turns import DeviceTurns
 from space import Arch
 
@@ -32,6 +33,9 @@ BLOCK_S = 0.02
 
 STABLE = 0.05
 """Warm: the last three forwards took as long as the three before them, within this share."""
+
+SLOWED = 1.3
+"""The machine was slower, however evenly, and the measurement is doubtful: the baseline took so many times what is its rule."""
 
 
 class CannotRun(ValueError):
@@ -250,7 +254,7 @@ class Paired:
             with preparing():
                 ready = self.ready(candidate, input_size)
                 other = baseline if isinstance(baseline, Ready) else self.ready(baseline, input_size)
-            with timing():
+            with timing(), kept_memory():
                 pairs, repeats = self.undisturbed(ready.forward, other.forward)
                 state = clock_state(getattr(self, "resolved_device", ""))
             told = {**pairs.measurements(self.disturbed), "latency_repeats": repeats, **ready.measurements()}

@@ -19,6 +19,7 @@ from typing import Any
 from evaluators.api import Measurements
 from evaluators.latency._deployed import OWN
 from evaluators.latency._members import Member
+from evaluators.latency._paired import SLOWED
 from evaluators.latency._work import WORK, WORK_CODE, counting, work_of
 from space import Arch, Space
 
@@ -34,9 +35,6 @@ KEY = (
     "baseline_id",
 )
 """Figures compare where all of these are equal, and the backend's own options."""
-
-SLOWED = 1.3
-"""The machine was slower than usual, however evenly: the baseline took so many times its median over the table."""
 
 Row = Mapping[str, Any]
 

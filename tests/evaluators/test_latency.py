@@ -1,6 +1,8 @@
 """Latency: what is timed, in which order, and what is made of the readings. A fake clock, and small real networks."""
 
 import pickle
+import resource
+import sys
 from dataclasses import dataclass, field
 
 import pytest
@@ -8,6 +10,7 @@ import torch
 from torch import nn
 
 from evaluators.latency import BACKENDS, Paired
+from evaluators.latency._memory import kept_memory
 from evaluators.latency._paired import Pairs, interval
 
 
@@ -127,6 +130,20 @@ def test_a_slower_network_has_a_ratio_above_one():
     small, large = nn.Conv2d(3, 2, 3), nn.Sequential(*[nn.Conv2d(3, 3, 9, padding=4) for _ in range(6)])
     found = BACKENDS["torch"](threads=1, device="cpu", warmup_s=0.0, max_pairs=3).measure(large, small, (64, 64))
     assert found["latency_ratio"] > 1.5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="page faults are counted, and memory kept, on Linux")
+def test_forwards_that_are_timed_find_their_memory_in_place():
+    def faults() -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(4):
+            torch.ones(2**24)  # 64 MiB, 16,384 pages: more than the C library keeps by itself
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    with kept_memory():
+        faults()
+        assert faults() < 2**10
+    assert faults() > 2**14  # and afterwards it is given back
 
 
 def test_half_precision_runs():
