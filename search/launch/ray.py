@@ -83,6 +83,8 @@ class RayTune:
             driver = Driver(space, strategy, log, progress=progress)
             try:
                 self._connect(log.run_dir)
+                if lacking := self.lacking():
+                    progress.note(f"{lacking} Waiting for one that does.")
                 progress.note(f"{self.places()} trials at a time, each with {shown(self.resources())}")
                 remote = Board(self.resource, evaluate, log.run_dir, driver.token) if self.resource else None
                 ask = Ask(driver, self, remote)
@@ -146,13 +148,27 @@ class RayTune:
             gpus = float(self.processes) if ray.cluster_resources().get("GPU", 0) else 0.0
         return {"cpu": self.cpus, "gpu": gpus}
 
+    def lacking(self) -> str:
+        """What to say where no machine holds a trial; '' where one does. ValueError where none will come: this machine is all."""
+        if any(fits(node, self.resources()) for node in offered()):
+            return ""
+        if self.address == "local":
+            has = ", ".join(f"{offered()[0].get(kind, 0):g} {kind}" for kind in ("CPU", "GPU"))
+            asked = f"a trial asks for {shown(self.resources())} (launch.cpus_per_trial, launch.gpus_per_trial)"
+            raise ValueError(f"launch: {asked}; allowed: what this machine has, {has}")
+        return f"No machine of the cluster offers {shown(self.resources())}."
+
     def places(self) -> int:
-        """How many trials fit at a time, counted node by node; at least one, so that an impossible wish shows as Ray's own wait."""
+        """How many trials fit at a time, counted node by node; at least one: a cluster may grow."""
         if self.workers and self.address != "local":
-            return self.workers  # a cluster may grow
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        fit = max(1, sum(fits(node, self.resources()) for node in nodes))
+            return self.workers
+        fit = max(1, sum(fits(node, self.resources()) for node in offered()))
         return min(self.workers or fit, fit)
+
+
+def offered() -> list[dict[str, float]]:
+    """The resources of each node that is up."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 class Ask(Searcher):
@@ -272,7 +288,7 @@ class Board:
     """The nodes that offer a custom resource, as the place where rung 0 is measured: each has one measurement at a time."""
 
     def __init__(self, resource: str, evaluate: Evaluate, run_dir: Path, token: str):
-        offers = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        offers = offered()
         self.devices = int(sum(node.get(resource, 0) for node in offers))
         if not self.devices:
             known = sorted({name for node in offers for name in node if not name.startswith("node:")})

@@ -44,6 +44,14 @@ def test_more_workers_than_fit_are_not_asked_for_on_this_machine(monkeypatch):
     assert RayTune(gpus_per_trial=0).places() == 8
 
 
+def test_more_than_the_machine_has_is_refused_and_waited_for_on_a_cluster(monkeypatch):
+    monkeypatch.setattr("ray.nodes", lambda: [{"Alive": True, "Resources": {"CPU": 8.0, "GPU": 1.0}}])
+    with pytest.raises(ValueError, match=r"asks for 2 CPU, 2 GPU .* allowed: what this machine has, 8 CPU, 1 GPU"):
+        RayTune(gpus_per_trial=2).lacking()
+    assert "offers 2 CPU, 2 GPU" in RayTune(gpus_per_trial=2, address="auto").lacking()
+    assert not RayTune(gpus_per_trial=1).lacking()
+
+
 def test_a_cluster_gets_the_plugins_that_do_not_travel_with_the_checkout(tmp_path, monkeypatch):
     (tmp_path / "shrubs").mkdir()
     for file in ("moss.py", "shrubs/__init__.py", "shrubs/box.py"):
