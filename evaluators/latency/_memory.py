@@ -22,12 +22,16 @@ USUAL = ((TRIM_THRESHOLD, 2**26), (MMAP_MAX, 2**16), (MMAP_THRESHOLD, 2**25))
 
 @contextmanager
 def kept_memory() -> Iterator[None]:
-    """Of the whole process, and where the C library is glibc; elsewhere nothing changes."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    for parameter, value in KEPT if mallopt else ():
-        mallopt(parameter, value)
+    """Of the whole process, and where the C library is glibc; elsewhere nothing changes. What is free afterwards is given back."""
+    library = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if not hasattr(library, "mallopt"):
+        yield
+        return
+    for parameter, value in KEPT:
+        library.mallopt(parameter, value)
     try:
         yield
     finally:
-        for parameter, value in USUAL if mallopt else ():
-            mallopt(parameter, value)
+        for parameter, value in USUAL:
+            library.mallopt(parameter, value)
+        library.malloc_trim(0)
