@@ -4,9 +4,9 @@ Cost and latency are measured before training, so of all objectives only the acc
 space and its rungs believes something of every member's accuracy after the full training (search/surrogate); the gain in
 hypervolume that this promises, over the epochs it takes, is a member's rate. The best rate to be had from training a member to the
 end is the price of an epoch. A shorter training is worth what it may reveal: the gain it may show beyond that price, averaged over
-what it may read, over its own epochs. So bad members stop early, good ones go on, and how much goes into short trainings follows
-from what they tell here. After expected hypervolume improvement (Emmerich et al. 2006), with the stopping rule of Pandora's boxes
-(Weitzman 1979) at each rung.
+what it may read, over its own epochs. A reading tells of other members too, so that price is lower while few epochs went to first
+rungs. So bad members stop early, good ones go on, and how much goes into short trainings follows from what they tell here. After
+expected hypervolume improvement (Emmerich et al. 2006), with the stopping rule of Pandora's boxes (Weitzman 1979) at each rung.
 """
 
 import random

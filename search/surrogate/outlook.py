@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from scipy.stats import norm
@@ -24,6 +25,8 @@ WEIGHED = 1000  # measured members from which the costs of others are guessed
 LUCK = 2.5  # standard deviations above what is believed
 HOPEFUL = 256  # members whose gain is worked out
 SHORTLIST = 64  # members whose short training is thought through
+LOOKING = 0.4  # part of the epochs for trainings to the first rung; as long as they have had less, what is left to pay costs them
+CHEAP = 0.25  # so much of its price: what they read also tells of other members, which their own promise leaves out
 LEAST = 2  # readings of the last rung to believe anything of it
 
 
@@ -112,6 +115,14 @@ class Outlook:
         """Whether there is anything to know of a member before it is trained."""
         return bool(self.free)
 
+    @cached_property
+    def discount(self) -> float:
+        """On the price of an epoch, where a short training is weighed against it."""
+        read = self.facts.readings[self.uncertain.goal.name]
+        rungs = range(1, len(self.plan.rungs) + 1)
+        spent = [len(read.at(rung)[0]) * self.plan.epochs(rung - 1, rung) for rung in rungs]
+        return CHEAP if spent[0] < LOOKING * sum(spent) else 1.0
+
     @staticmethod
     def _of_running(facts: Facts, costs: Costs, running: Sequence) -> tuple[np.ndarray, np.ndarray]:
         """Members and costs of what is being trained, as measured where it was, else guessed."""
@@ -178,7 +189,7 @@ class Outlook:
             if rung + 1 < last:
                 at = np.flatnonzero(reached == rung)
                 order = np.argsort(-view.gains)[:SHORTLIST]
-                short = view.shown(order, price * plan.epochs(rung + 1, last)) / plan.epochs(rung, rung + 1)
+                short = view.shown(order, self.discount * price * plan.epochs(rung + 1, last)) / plan.epochs(rung, rung + 1)
                 better = short > rates[at[order]]
                 rates[at[order[better]]], whole[at[order[better]]] = short[better], False
         return Rated(gains, rates, whole, price, trials, arches)
