@@ -7,7 +7,6 @@ it does not show in the spread of the readings may weigh on the two networks une
 from statistics import median
 
 from evaluators.api import Measurements
-from evaluators.latency import SLOWED
 from search.asks import Record, Records
 from search.objectives import Objective
 from search.steady import BASELINE, MS, paired
@@ -17,6 +16,9 @@ AGAIN = "latency_again"
 
 PREDICTED, AWAY = "_predicted", "_away"
 """Marks of a latency, behind its backend's name: nothing was measured; nothing can be measured here."""
+
+SLOWED = 1.3
+"""So many times what the baseline takes as a rule: the machine was slower, and the measurement is doubtful."""
 
 ENOUGH = 5
 """Measurements that tell what the baseline takes as a rule."""
