@@ -25,6 +25,7 @@ from search.strategy import STRATEGIES, Strategy
 from search.surrogate.facts import Facts, Known, facts_of
 from search.surrogate.features import encoding
 from search.surrogate.outlook import THOUGHT, Outlook, Plan
+from search.surrogate.threads import one_thread
 from space import Arch, Changes, Space
 
 FIRST = 3  # members at the last rung before anything is believed of it
@@ -59,7 +60,8 @@ class Paredown(Strategy):
             raise ValueError(f"search.explore: {self.explore} given; allowed: 0 to below 1")
 
     def ask(self, space: Space, records: Records, rng: random.Random) -> Proposal | None:
-        proposal = self.begin(space, records) or self.step(space, records, rng)
+        with one_thread():
+            proposal = self.begin(space, records) or self.step(space, records, rng)
         return proposal or self.confirmation(records)
 
     def begin(self, space: Space, records: Records) -> Proposal | None:

@@ -5,6 +5,7 @@ from typing import Annotated
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
+from threadpoolctl import threadpool_info
 from torch import nn
 from toy import ATTENTION, TOY_MIXER
 
@@ -14,6 +15,7 @@ from search.surrogate.features import ABSENT, Encoding, encoding
 from search.surrogate.gaussian_process import Data, GaussianProcess
 from search.surrogate.improvement import Staircase
 from search.surrogate.likeness import squared
+from search.surrogate.threads import one_thread
 from search.surrogate.warp import Warp
 from space import NETWORKS, Arch, Space, SpaceConf
 
@@ -172,3 +174,14 @@ def test_nothing_trained_is_a_staircase_too():
     stairs = Staircase.of(np.zeros(0), np.zeros((0, 1)), np.array([1.0, 2.0]), np.zeros(1))
     assert stairs.gain(np.array([[0.5]]), np.array([[1.0]]))[0, 0] == pytest.approx(0.5)
     assert stairs.volume(1.0) == 0.0
+
+
+def test_an_ask_computes_in_one_thread_and_leaves_the_others_as_they_were():
+    def threads():
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    before = threads()
+    assert before
+    with one_thread():
+        assert set(threads()) == {1}
+    assert threads() == before
