@@ -8,8 +8,7 @@ start, as a script would) and `average` (the mean of ten forwards, the first inc
 `trainer` steps a network on the same cores as our trials do, giving way to a measurement; `foreign` does not know of turns. All are
 told as ratios to the baseline. Shown: the coefficient of variation of an architecture's ratio over the passes of a load and those
 of the idle machine, mean and worst over the architectures; the rank correlation of the first two passes; how long training stood
-still per measurement. Takes about arches * passes * loads * (max-s + 4) seconds, so ten
-minutes as it is.
+still per measurement. Takes about arches * passes * loads * (max-s + 7) seconds, so thirteen minutes as it is.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Memory that stays with the process while forwards are timed.
 
 The C library returns freed memory to the system by rules of its own, which depend on all that the process has allocated before.
-One and the same network then pays for thousands of page faults in every forward or for none: 73 and 54 ms were seen. A process that
-does nothing but infer soon keeps its memory; so does ours while it measures.
+One and the same network then pays for thousands of page faults in every forward or for none, by chance. A process that does
+nothing but infer soon keeps its memory; so does ours while it measures.
 """
 
 import ctypes

@@ -1,5 +1,5 @@
 """One thread for the linear algebra of an ask: matrices of some hundred rows gain nothing from more, and beside trainings that take
-every core, threads that wait for one another in a loop made an ask take eight times as much computing."""
+every core, threads that wait for one another in a loop take several times as much computing."""
 
 from contextlib import AbstractContextManager
 from functools import cache
