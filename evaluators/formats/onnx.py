@@ -1,7 +1,8 @@
 """A network as an ONNX file, checked in ONNX Runtime against the eager network before anything else may use it.
 
-torch.export captures the graph and torch.onnx writes it, in opset 18. The image's size is fixed, as it is part of what a network
-costs; the batch's axis is dynamic unless its size is given (a runtime plans better for a size that it knows).
+torch.export captures the graph and torch.onnx writes it, in opset 19, the first that has deformable convolutions. The image's size
+is fixed, as it is part of what a network costs; the batch's axis is dynamic unless its size is given (a runtime plans better for a
+size that it knows).
 """
 
 import contextlib
@@ -14,6 +15,7 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy
 import torch
@@ -23,7 +25,7 @@ from torch.export import Dim, ExportedProgram
 from evaluators.formats._depending import depending, last_own
 from evaluators.formats.agreement import agreed, eager, probe
 
-OPSET = 18
+OPSET = 19
 INPUT = "image"
 NEEDS = ("onnx", "onnxscript", "onnxruntime")
 """Packages beyond torch that writing and checking a file takes."""
@@ -32,6 +34,12 @@ LARGEST = 1_500_000_000
 """Bytes of weights that a file may hold itself (protobuf ends at 2 GiB); beyond it they lie beside it in <name>.data."""
 
 OPERATOR = re.compile(r"\b((?:aten|prims|torchvision)(?:\.|::)\w+)")
+UNLOADED = (
+    re.compile(r"implementation for (?P<operator>\w+)\(\d+\) node with name '(?P<node>[^']+)'"),
+    re.compile(r'Node, \("(?P<node>[^"]+)", (?P<operator>\w+)'),
+    re.compile(r"Op \((?P<operator>\w+)\)(?:.*Node \((?P<node>[^)]+)\))?"),
+)
+"""How ONNX Runtime tells which node it would not load."""
 
 
 class NotExportable(ValueError):
@@ -65,9 +73,15 @@ def export_onnx(module: nn.Module, input_size: Sequence[int], path: Path, *, bat
     weights = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
     try:
         with quiet():
-            _written(captured(network, input_size, batch_size), path, beside=weights > LARGEST)
+            program = captured(network, input_size, batch_size)
+            _written(program, path, beside=weights > LARGEST)
         image = probe(input_size, batch_size or 3)
-        return agreed(eager(module, image), run_onnx(path, image.numpy()))
+        try:
+            outputs = run_onnx(path, image.numpy())
+        except NotExportable as error:
+            where = _module(program, error.where.removeprefix("node_"))  # as the file calls a node of the graph
+            raise NotExportable(error.why, operator=error.operator, where=where) from error
+        return agreed(eager(module, image), outputs)
     except ValueError:
         path.unlink(missing_ok=True)
         raise
@@ -75,10 +89,20 @@ def export_onnx(module: nn.Module, input_size: Sequence[int], path: Path, *, bat
 
 def run_onnx(path: Path, image: numpy.ndarray) -> list[numpy.ndarray]:
     """The outputs of a file on the CPU, as ONNX Runtime computes them."""
+    return list(open_session(path).run(None, {INPUT: image}))
+
+
+def open_session(path: Path, options: Any = None, providers: Sequence[Any] = ("CPUExecutionProvider",)) -> Any:
+    """A file as ONNX Runtime loads it. NotExportable where it does not; `where` is then the node's name."""
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return list(session.run(None, {INPUT: image}))
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=list(providers))
+    except Exception as error:  # the runtime's own types, one for each of its status codes
+        text = str(error).splitlines()[0]
+        named = next(filter(None, (pattern.search(text) for pattern in UNLOADED)), None)
+        told = named.groupdict(default="") if named else {"operator": "", "node": ""}
+        raise NotExportable(f"ONNX Runtime: {text}", operator=told["operator"], where=told["node"]) from error
 
 
 def captured(network: nn.Module, input_size: Sequence[int], batch_size: int | None = None) -> ExportedProgram:
@@ -123,11 +147,18 @@ def _causes(error: BaseException | None) -> Iterator[str]:
 def _place(program: ExportedProgram, operator: str) -> str:
     """The module that calls the operator first. It may have been taken apart since: a.special_x is written as b.x."""
     name = re.split(r"\.|::", operator)[-1]
-    for node in program.graph.nodes if name else ():
-        stack = list(node.meta.get("nn_module_stack", {}).values())
-        if node.op == "call_function" and name in str(node.target) and stack:
-            return stack[-1][0]
-    return ""
+    calls = (node for node in program.graph.nodes if name and node.op == "call_function" and name in str(node.target))
+    return next(filter(None, map(_stands_in, calls)), "")
+
+
+def _module(program: ExportedProgram, name: str) -> str:
+    """The module that a node of the graph stands in; its own name where that is not told."""
+    return next((_stands_in(node) for node in program.graph.nodes if node.name == name), "") or name
+
+
+def _stands_in(node: torch.fx.Node) -> str:
+    stack = list(node.meta.get("nn_module_stack", {}).values())
+    return stack[-1][0] if stack else ""
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """Latency in ONNX Runtime: the network as an ONNX file, on the CPU provider or on CUDA's."""
 
-import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ import torch
 from torch import nn
 
 from evaluators.formats.agreement import Disagrees
-from evaluators.formats.onnx import INPUT, NotExportable, export_onnx, quiet
+from evaluators.formats.onnx import INPUT, NotExportable, export_onnx, open_session, quiet
 from evaluators.latency import BACKENDS
 from evaluators.latency._deployed import Deployed
 from evaluators.latency._paired import CannotRun, Forward
@@ -57,11 +56,11 @@ class OnnxRuntime(Deployed):
             file = Path(folder) / "network.onnx"
             try:
                 export_onnx(module, input_size, file, batch_size=self.batch_size)
+                session = self.session(self._converted(file))
             except NotExportable as error:
                 raise CannotRun(self.backend, error.why, operator=error.operator, where=error.where) from error
             except Disagrees as error:
                 raise CannotRun(self.backend, f"as an ONNX file {error}") from error
-            session = self.session(self._converted(file))
         return self.running(session, self.image(input_size))
 
     def _converted(self, file: Path) -> Path:
@@ -81,7 +80,7 @@ class OnnxRuntime(Deployed):
         return file if self.precision == "fp32" else converted
 
     def session(self, file: Path) -> Any:
-        """A file as the runtime loads it, on this device with these threads."""
+        """A file as the runtime loads it, on this device with these threads. NotExportable where it does not."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -92,10 +91,7 @@ class OnnxRuntime(Deployed):
         options.add_session_config_entry("session.force_spinning_stop", "1")
         device = torch.device(self.resolved_device)
         own = {"device_id": device.index or 0} if device.type == "cuda" else {}
-        try:
-            session = onnxruntime.InferenceSession(file, options, providers=[(PROVIDERS[device.type], own)])
-        except Exception as error:  # the runtime's own types, one for each of its status codes
-            raise refused(self.backend, error) from error
+        session = open_session(file, options, [(PROVIDERS[device.type], own)])
         if session.get_providers()[0] != PROVIDERS[device.type]:  # it only warns where a provider's libraries do not load
             raise ValueError(f"latency.device: onnxruntime could not start {PROVIDERS[device.type]}; are its CUDA libraries here?")
         return session
@@ -119,15 +115,6 @@ class OnnxRuntime(Deployed):
             return binding.get_outputs()
 
         return forward
-
-
-def refused(backend: str, error: Exception) -> CannotRun:
-    """What the runtime said of a file that it would not load, and the operator that it said it of."""
-    text = str(error).splitlines()[0]
-    named = re.search(r"implementation for (\w+)\(|No Op registered for (\w+)|Op \((\w+)\)", text)
-    node = re.search(r"node with name '([^']+)'|Node \(([^)]+)\)", text)
-    operator = next(filter(None, named.groups()), "") if named else ""
-    return CannotRun(backend, text, operator=operator, where=next(filter(None, node.groups()), "") if node else "")
 
 
 def _has(kind: str) -> bool:

@@ -5,8 +5,10 @@ import pytest
 import torch
 from torch import nn
 
+from blocks.mixer import MIXER
 from evaluators.formats.agreement import Disagrees, agreed, arrays, deviation, eager, probe, settled
 from evaluators.formats.onnx import NotExportable, export_onnx, run_onnx
+from registry import Option
 
 for needed in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(needed, reason="pip install 'paredown[onnxruntime]'")
@@ -24,6 +26,11 @@ class Undecided(nn.Module):
 
     def forward(self, x):
         return x if x.sum() > 0 else -x
+
+
+def mixing(name):
+    """A mixer behind a convolution."""
+    return nn.Sequential(nn.Conv2d(3, 8, 1), MIXER.build(Option(name), dim=8, grid=(7, 9), activation=Option("gelu")))
 
 
 class Outputs(nn.Module):
@@ -59,6 +66,18 @@ def test_an_operator_that_onnx_lacks_is_named_with_its_module(tmp_path):
         export_onnx(network, (8, 8), tmp_path / "network.onnx")
     assert (error.value.operator.endswith("bessel_j0"), error.value.where) == (True, "1.1")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_the_runtime_does_not_load_names_operator_and_module(tmp_path, monkeypatch):
+    monkeypatch.setattr("evaluators.formats.onnx.OPSET", 18)  # before there were deformable convolutions
+    with pytest.raises(NotExportable, match=r"^DeformConv in 1\.\S+ cannot be written as ONNX: ONNX Runtime: .*invalid model"):
+        export_onnx(mixing("deformable"), (7, 9), tmp_path / "network.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", sorted(MIXER))
+def test_every_mixer_can_be_written(name, tmp_path):
+    assert export_onnx(mixing(name), (7, 9), tmp_path / "network.onnx") < 1e-4
 
 
 def test_a_graph_that_depends_on_values_is_told_with_its_line(tmp_path):
