@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from evaluators.api import Measurements
-from evaluators.latency._work import WORK
 from space import Arch
 from space.places import places
 
@@ -17,17 +16,19 @@ DEPTH = "depth"
 
 @dataclass(frozen=True)
 class Features:
-    """values: the places with the values that the fitted members have there, where these differ. known: all of them."""
+    """values: the places with the values that the fitted members have there, where these differ. known: all of them. work: names of
+    what any of them does."""
 
     values: tuple[tuple[str, str], ...]
     known: frozenset[tuple[str, str]]
+    work: tuple[str, ...]
 
     @classmethod
-    def of(cls, arches: Sequence[Arch]) -> "Features":
+    def of(cls, arches: Sequence[Arch], work: Sequence[Measurements]) -> "Features":
         found = [places(arch.arch) for arch in arches]
         known = {item for chosen in found for item in chosen.items()}
         varying = sorted(item for item in known if not all(item in chosen.items() for chosen in found))
-        return cls(tuple(varying), frozenset(known))
+        return cls(tuple(varying), frozenset(known), tuple(sorted({name for each in work for name in each})))
 
     def unseen(self, arch: Arch) -> list[str]:
         """Choices that no fitted member has."""
@@ -45,7 +46,7 @@ class Features:
 
     def counted(self, work: Sequence[Measurements]) -> np.ndarray:
         """(n, kinds of work)"""
-        return np.array([[float(each[name]) for name in WORK] for each in work])
+        return np.array([[float(each.get(name, 0.0)) for name in self.work] for each in work])
 
 
 def _depths(arch: Mapping[str, Any], place: str) -> Iterator[tuple[str, int]]:

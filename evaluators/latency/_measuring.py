@@ -14,7 +14,7 @@ from evaluators.latency._bench import LatencyBench
 from evaluators.latency._deployed import Deployed
 from evaluators.latency._members import Member
 from evaluators.latency._paired import CannotRun
-from evaluators.latency._table import LatencyTable, Writer, key_names, said
+from evaluators.latency._table import WORK, LatencyTable, Writer, key_names, said
 from evaluators.latency._work import work_of
 from space import Arch, Space, build_measured
 
@@ -97,4 +97,4 @@ class Measuring:
     def _choices(self) -> list[str]:
         """Columns of the file between the note and the work."""
         columns = self.path.read_text().split("\n", 1)[0].split(",")
-        return list(takewhile(lambda name: not name.startswith("work_"), columns[columns.index("note") + 1 :]))
+        return list(takewhile(lambda name: not name.startswith(WORK), columns[columns.index("note") + 1 :]))

@@ -1,9 +1,9 @@
 """From a latency table to the latency of members that were not measured.
 
-Several models are tried: sums over places and over the work of operators, as a network's parts run one after the other, and two
-that need not be sums. The one whose error on members left out is the smallest is taken. Its interval is CV+ (Barber et al. 2021):
-every fitted member's error under a model that did not know it, set off from what that model says of the new one; so it is wider
-where the models disagree. What is stated of the error is nested: the members that it is stated of took no part in the choice.
+A sum over the work of operators, as a network's parts run one after the other, or another model where that errs less on members
+left out. The interval is CV+ (Barber et al. 2021): every fitted member's error under a model that did not know it, set off from
+what that model says of the new one; so it is wider where the models disagree. What is stated of the error is nested: the members
+that it is stated of took no part in the choice.
 """
 
 import warnings
@@ -30,6 +30,12 @@ UNSURE = 0.25
 LEAST = 12
 """Members that a predictor needs."""
 
+PULL = 0.03
+"""To 0, on the part of the latency that a standard deviation of an operator's work makes: so slight that data outweigh it."""
+
+CLEARLY = 1.1
+"""So many times as large the error of another model would be: what differs by less is chance, among members as few as these."""
+
 FOLDS = 10
 OUTER = 5
 
@@ -37,38 +43,47 @@ MODELS: Registry[Callable[[], Any]] = Registry("latency model")
 """Name -> a maker of models: `fit(chosen, counted, ratios)`, `predict(chosen, counted)`, in ratios to the baseline."""
 
 
-class Sum:
-    """Linear regression on the ratio itself, its errors counted as shares. `parts`: which features, of `chosen` and `counted`.
-    `positive`: no part takes time off; else a ridge whose strength is found by leaving one out."""
+class Operators:
+    """The sum over the work of all operators, each at a pace of its own and none taking time off (non-negative least squares,
+    errors counted as shares). There may be more operators than members: PULL settles those that the members do not tell apart."""
 
-    def __init__(self, *parts: int, positive: bool = False):
-        self.parts, self.positive = parts, positive
+    def fit(self, chosen: np.ndarray, counted: np.ndarray, ratios: np.ndarray) -> "Operators":
+        from scipy.optimize import nnls
 
-    def fit(self, *given: np.ndarray) -> "Sum":
-        from sklearn.linear_model import LinearRegression, RidgeCV
+        scale = np.maximum(counted.std(0), 1e-12)
+        pulled = np.vstack([counted / scale / ratios[:, None], PULL * np.eye(len(scale))])
+        self._paces = nnls(pulled, np.concatenate([np.ones(len(ratios)), np.zeros(len(scale))]))[0] / scale
+        self._least = ratios.min() / 2
+        return self
+
+    def predict(self, chosen: np.ndarray, counted: np.ndarray) -> np.ndarray:
+        return np.maximum(counted @ self._paces, self._least)
+
+
+class Places:
+    """Ridge regression on the options of each place, errors counted as shares: where work tells little of the time."""
+
+    def fit(self, chosen: np.ndarray, counted: np.ndarray, ratios: np.ndarray) -> "Places":
+        from sklearn.linear_model import RidgeCV
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
-        self._least = given[-1].min() / 2
-        model = LinearRegression(positive=True) if self.positive else RidgeCV(np.logspace(-3, 3, 13))
-        self._model = make_pipeline(StandardScaler(), model)
-        self._model.fit(self._of(given), given[-1], **{f"{self._model.steps[-1][0]}__sample_weight": given[-1] ** -2.0})
+        self._least = ratios.min() / 2
+        self._model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 3, 13)))
+        self._model.fit(chosen, ratios, ridgecv__sample_weight=ratios**-2.0)
         return self
 
-    def predict(self, *given: np.ndarray) -> np.ndarray:
-        return np.maximum(self._model.predict(self._of(given)), self._least)
-
-    def _of(self, given: Sequence[np.ndarray]) -> np.ndarray:
-        return np.concatenate([given[part] for part in self.parts], 1)
+    def predict(self, chosen: np.ndarray, counted: np.ndarray) -> np.ndarray:
+        return np.maximum(self._model.predict(chosen), self._least)
 
 
 class Corrected:
-    """The sum over work, times what each option makes more or less of it; most of what options do is in the work already."""
+    """The sum over operators, times what each option makes more or less of it; most of what options do is in the work already."""
 
     def fit(self, chosen: np.ndarray, counted: np.ndarray, ratios: np.ndarray) -> "Corrected":
         from sklearn.linear_model import RidgeCV
 
-        self._sum = Sum(1).fit(chosen, counted, ratios)
+        self._sum = Operators().fit(chosen, counted, ratios)
         self._factor = RidgeCV(np.logspace(0, 5, 11)).fit(chosen, np.log(ratios / self._sum.predict(chosen, counted)))
         return self
 
@@ -76,51 +91,25 @@ class Corrected:
         return self._sum.predict(chosen, counted) * np.exp(self._factor.predict(chosen))
 
 
-class Relative:
-    """A regressor of scikit-learn on the logarithms of ratios and work."""
+class Trees:
+    """A forest on the logarithms of ratios and work: need not be a sum."""
 
-    def __init__(self, make: Callable[[int], Any]):
-        self._make = make
+    def fit(self, chosen: np.ndarray, counted: np.ndarray, ratios: np.ndarray) -> "Trees":
+        from sklearn.ensemble import ExtraTreesRegressor
 
-    def fit(self, chosen: np.ndarray, counted: np.ndarray, ratios: np.ndarray) -> "Relative":
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
-        features = self._of(chosen, counted)
-        self._model = make_pipeline(StandardScaler(), self._make(features.shape[1]))
-        self._model.fit(features, np.log(ratios))
+        self._model = ExtraTreesRegressor(100, random_state=0, min_samples_leaf=2, max_features=0.5)
+        self._model.fit(self._of(chosen, counted), np.log(ratios))
         return self
 
     def predict(self, chosen: np.ndarray, counted: np.ndarray) -> np.ndarray:
         return np.exp(self._model.predict(self._of(chosen, counted)))
 
     def _of(self, chosen: np.ndarray, counted: np.ndarray) -> np.ndarray:
-        return np.concatenate([chosen, np.log1p(np.maximum(counted, 0))], 1)
+        return np.concatenate([chosen, np.log1p(counted)], 1)
 
 
-def _process(features: int) -> Any:
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
-
-    wide = features**0.5  # standardised features: two members are about so far apart
-    smooth = ConstantKernel(0.1, (1e-4, 10)) * RBF(wide, (wide / 10, wide * 100))
-    linear = ConstantKernel(0.1 / features, (1e-7, 10)) * DotProduct(1.0, "fixed")
-    return GaussianProcessRegressor(smooth + linear + WhiteKernel(1e-3, (1e-6, 0.1)), normalize_y=True)
-
-
-def _trees(features: int) -> Any:
-    from sklearn.ensemble import ExtraTreesRegressor
-
-    return ExtraTreesRegressor(100, random_state=0, min_samples_leaf=2, max_features=0.5)
-
-
-MODELS.register("work")(lambda: Sum(1))
-MODELS.register("positive_work")(lambda: Sum(1, positive=True))
-MODELS.register("places")(lambda: Sum(0))
-MODELS.register("places_and_work")(lambda: Sum(0, 1))
-MODELS.register("corrected_work")(Corrected)
-MODELS.register("gaussian_process")(lambda: Relative(_process))
-MODELS.register("trees")(lambda: Relative(_trees))
+for name, model in {"operators": Operators, "corrected_operators": Corrected, "places": Places, "trees": Trees}.items():
+    MODELS.register(name)(model)
 
 
 @dataclass(frozen=True)
@@ -195,8 +184,9 @@ class CrossValidated:
 
 
 def chosen_model(data: Fitted, folds: int = FOLDS) -> CrossValidated:
-    """The model that errs least on members left out."""
-    return min((CrossValidated(data, name, folds) for name in MODELS), key=lambda tried: tried.error)
+    """The sum over operators, unless another model errs clearly less on members left out."""
+    tried = [CrossValidated(data, name, folds) for name in MODELS]
+    return min(tried, key=lambda each: each.error * (1 if each.name == "operators" else CLEARLY))
 
 
 class Predictor:
@@ -207,10 +197,10 @@ class Predictor:
         if len(self.rows) < LEAST:
             raise ValueError(f"{table.path}: {len(self.rows)} members were measured; a predictor needs {LEAST} or more (--members)")
         arches = [arch_of(row) for row in self.rows]
-        self.features = Features.of(arches)
+        work = [table.work(row) for row in self.rows]
+        self.features = Features.of(arches, work)
         ratios = np.array([float(row["latency_ratio"]) for row in self.rows])
-        counted = self.features.counted([table.work(row) for row in self.rows])
-        self.data = Fitted(self.features.chosen(arches), counted, ratios)
+        self.data = Fitted(self.features.chosen(arches), self.features.counted(work), ratios)
         self._model = model
 
     @cached_property

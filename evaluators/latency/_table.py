@@ -20,7 +20,7 @@ from evaluators.api import Measurements
 from evaluators.latency._deployed import OWN
 from evaluators.latency._members import Member
 from evaluators.latency._paired import SLOWED
-from evaluators.latency._work import WORK, WORK_CODE, counting, work_of
+from evaluators.latency._work import counting, work_of
 from space import Arch, Space
 
 KEY = (
@@ -35,6 +35,9 @@ KEY = (
     "baseline_id",
 )
 """Figures compare where all of these are equal, and the backend's own options."""
+
+WORK, WORK_CODE = "work", "work_code"
+"""Columns: the work of the member's operators, as JSON; by which code it was counted."""
 
 Row = Mapping[str, Any]
 
@@ -85,8 +88,8 @@ class LatencyTable:
 
     def work(self, row: Row) -> Measurements:
         """What the operators of a row's member do: as the file says, or counted here where another code counted it."""
-        if row.get(WORK_CODE) == counting():
-            return row
+        if row.get(WORK_CODE) == counting() and WORK in row:
+            return json.loads(row[WORK])
         try:
             return work_of(arch_of(row), input_size=self.input_size, classes=self.key["classes"])
         except ValueError as error:
@@ -148,7 +151,7 @@ class Writer:
         choices = {hole.name: "" for hole in self.space.holes()} | self._choices(member.arch)
         whole = json.dumps({"network": member.arch.network, "arch": member.arch.arch}, separators=(",", ":"))
         named = {"arch_id": member.arch.id, "member": member.kind, "note": member.note}
-        counted = {**work, WORK_CODE: counting()} if work else {}
+        counted = {WORK: json.dumps(work, separators=(",", ":")), WORK_CODE: counting()} if work else {}
         row = {**named, **choices, **counted, **found, **facts, "error": " ".join(why.split()), "arch": whole}
         columns = self._columns() or list(row)
         with self.path.open("a", newline="") as file:
@@ -181,7 +184,7 @@ def _typed(row: Mapping[str, str]) -> Row:
 
 
 def _measured(name: str) -> bool:
-    return name.startswith(("latency_", "baseline_latency", "baseline_spread")) or name in (*WORK, "classes")
+    return name.startswith(("latency_", "baseline_latency", "baseline_spread")) or name == "classes"
 
 
 def _number(text: str) -> Any:

@@ -1,10 +1,11 @@
 """What a network's forward pass does, operator by operator: what its latency is made of on whatever device.
 
-Multiply-adds are told apart by how fast devices do them: a depthwise convolution takes far longer for each than a dense one. What
-computes little still moves its inputs and outputs through memory, and every call costs its launch. Both are counted as
-evaluators/cost counts them, attention as the one kernel that it is on most devices.
+How long a multiply-add takes depends on which operator does it: one of a depthwise convolution far longer than one of a dense one,
+and what computes little still moves its inputs and outputs through memory, a bilinear upsampling at another pace than an addition.
+Both are counted as evaluators/cost counts them, attention as the one kernel that it is on most devices.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from hashlib import sha1
@@ -17,24 +18,15 @@ from torch.nn import functional as F
 from evaluators import cost
 from evaluators.cost import _pass, _shapes, core, on_meta, traffic
 from evaluators.cost._pass import Watch, products, watched
-from evaluators.cost.core import CONVOLUTIONS, OPERATORS
+from evaluators.cost.core import OPERATORS, PRODUCTS
 from evaluators.cost.traffic import attended, moves, size, tensors
 from space import Arch
 
-KINDS = {
-    "dense": "convolutions",
-    "grouped": "convolutions in groups, depthwise ones included",
-    "matrix": "linear layers, attention",
-}
-WORK = (
-    *(f"work_{kind}_macs_g" for kind in KINDS),
-    *(f"work_{kind}_traffic_mb" for kind in (*KINDS, "norm", "pool", "other")),
-    "work_calls",
-)
-"""Names of what is read: 1e9 multiply-adds, 1e6 bytes read and written, calls of operators."""
+MACS, TRAFFIC = "macs_g", "traffic_mb"
+"""What is read of an operator: 1e9 multiply-adds, 1e6 bytes read and written. `gelu.traffic_mb`, `matrix.macs_g`."""
 
-WORK_CODE = "work_code"
-"""Name of what says by which code they were read."""
+CALLS = "calls"
+"""How many operators are called; each costs its launch."""
 
 COUNTING = (__file__, *(module.__file__ for module in (cost, _pass, _shapes, core, traffic)))
 """The sources that a reading depends on, beside those of the network."""
@@ -51,18 +43,18 @@ def counting() -> str:
 
 
 def work_of(arch: Arch, *, input_size: Sequence[int], classes: int) -> dict[str, float]:
-    """The work of one image of `input_size` (height, width)."""
+    """The work of one image of `input_size` (height, width), by operator (MACS, TRAFFIC), and CALLS."""
     model, image = on_meta(arch, input_size=input_size, classes=classes)
     work = _Work()
     watched([work], model, image)
-    return work.found
+    return dict(work.found)
 
 
 class _Work(Watch):
     """Adds up `found` over the operators that are called."""
 
     def __init__(self) -> None:
-        self.found = dict.fromkeys(WORK, 0.0)
+        self.found: Counter[str] = Counter()
         self.functions = {F.scaled_dot_product_attention: self._attention}
 
     def operator(self, operator: Any, args: tuple[Any, ...], result: Any) -> None:
@@ -71,21 +63,21 @@ class _Work(Watch):
             self._add(_kind(operator, args), (*args, result), macs)
 
     def _attention(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *args: Any, **options: Any) -> int:
-        self._add("matrix", (query, key, value), products(query, key, value), also=attended(query, value))
+        self._add("attention", (query, key, value), products(query, key, value), also=attended(query, value))
         return 0
 
     def _add(self, kind: str, operands: tuple[Any, ...], macs: float, also: int = 0) -> None:
         """One call. `also`: bytes moved beside those of the operands."""
-        self.found["work_calls"] += 1
-        self.found[f"work_{kind}_traffic_mb"] += (sum(map(size, tensors(operands))) + also) / 1e6
-        if kind in KINDS:
-            self.found[f"work_{kind}_macs_g"] += macs / 1e9
+        self.found[CALLS] += 1
+        self.found[f"{kind}.{TRAFFIC}"] += (sum(map(size, tensors(operands))) + also) / 1e6
+        if macs:
+            self.found[f"{kind}.{MACS}"] += macs / 1e9
 
 
 def _kind(operator: Any, args: Sequence[Any]) -> str:
+    """The operator's name; all products of matrices are one, and convolutions differ by what makes them fast or slow."""
     name = operator.overloadpacket.__name__
-    if operator in CONVOLUTIONS:
-        return "grouped" if name == "deform_conv2d" or args[-1] > 1 else "dense"
-    if operator in OPERATORS:
-        return "matrix"
-    return "norm" if "norm" in name or name == "var_mean" else "pool" if "pool" in name or "upsample" in name else "other"
+    if name == "convolution":
+        weight, groups = args[1], args[-1]
+        return "grouped_convolution" if groups > 1 else "convolution_1x1" if set(weight.shape[2:]) == {1} else name
+    return "matrix" if operator in PRODUCTS else name

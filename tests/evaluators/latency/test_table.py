@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from config import compose, load_space
+from evaluators.cost import measure_cost
 from evaluators.latency import CannotRun, LatencyBench
 from evaluators.latency.__main__ import file_name
 from evaluators.latency._measuring import Measuring
 from evaluators.latency._members import members
 from evaluators.latency._predictor import LEAST, MODELS, Predictor
-from evaluators.latency._table import LatencyTable, Writer, arch_of, measurement
-from evaluators.latency._work import WORK, work_of
+from evaluators.latency._table import WORK, WORK_CODE, LatencyTable, Writer, arch_of, measurement
+from evaluators.latency._work import counting, work_of
 from evaluators.latency.predicted import Predicted, digest, model_chosen, stated_beside
 from evaluators.latency.torch import Torch
 from evaluators.latency.torch_compile import TorchCompile
@@ -33,7 +34,8 @@ def space():
 
 def ratio_of(work):
     """Additive, as on a device that runs one operator after the other."""
-    return 0.1 + work["work_dense_macs_g"] * 3 + work["work_other_traffic_mb"] / 100 + work["work_calls"] / 1000
+    paces = {"convolution_1x1.macs_g": 3.0, "matrix.macs_g": 5.0, "gelu.traffic_mb": 0.02, "upsample_bilinear2d.traffic_mb": 0.05}
+    return sum(pace * work.get(name, 0.0) for name, pace in paces.items()) + work["calls"] / 1000
 
 
 def figures(ratio, **changed):
@@ -79,7 +81,7 @@ def test_the_row_beside_the_faster_baseline_counts_and_a_torn_line_does_not(tmp_
     path = write(tmp_path / "t.csv", space, 3)
     member = members(space, 3)[2]
     slow = figures(9.0, baseline_latency_ms=99.0)
-    Writer(path, space).add(member, work=dict.fromkeys(WORK, 1.0), found=slow, facts={"classes": 20, "baseline_id": "x"})
+    Writer(path, space).add(member, work={"calls": 1.0}, found=slow, facts={"classes": 20, "baseline_id": "x"})
     with path.open("a") as file:
         file.write("half a row")
     table = LatencyTable.read(path)
@@ -127,19 +129,27 @@ def test_too_few_members_are_refused(tmp_path, space):
 
 def test_work_is_counted_and_views_are_not(space):
     work = work_of(space.baseline, input_size=SIZE, classes=20)
-    assert set(work) == set(WORK)
-    assert work["work_dense_macs_g"] > 0
+    assert {"convolution.macs_g", "convolution_1x1.macs_g", "matrix.macs_g", "attention.macs_g", "gelu.traffic_mb"} < set(work)
+    assert not [name for name in work if name.startswith(("view", "permute", "transpose"))]
     twice = work_of(space.baseline, input_size=(SIZE[0] * 2, SIZE[1]), classes=20)
-    assert twice["work_dense_macs_g"] == pytest.approx(2 * work["work_dense_macs_g"])
-    assert twice["work_calls"] == work["work_calls"]
+    assert twice["convolution.macs_g"] == pytest.approx(2 * work["convolution.macs_g"])
+    assert twice["calls"] == work["calls"]
 
 
-@pytest.mark.parametrize("change", [{"work_code": "another"}, {"work_code": None}, {"work_calls": None}], ids=str)
+def test_work_is_all_that_cost_counts(space):
+    work = work_of(space.baseline, input_size=SIZE, classes=20)
+    told = measure_cost(space.baseline, input_size=SIZE, classes=20)
+    assert sum(of for name, of in work.items() if name.endswith(".macs_g")) == pytest.approx(told["macs_g"])
+    traffic = told["weight_traffic_mb"] + told["activation_traffic_mb"]
+    assert sum(of for name, of in work.items() if name.endswith(".traffic_mb")) == pytest.approx(traffic)
+
+
+@pytest.mark.parametrize("change", [{WORK_CODE: "another"}, {WORK_CODE: None}, {WORK_CODE: counting(), WORK: None}], ids=str)
 def test_work_that_another_code_counted_is_counted_again(written, space, tmp_path, change):
     """A table of an older version: its columns mean something else, it does not say which, or has others."""
     true, path = Predictor(LatencyTable.read(written)), tmp_path / "t.csv"
     with written.open(newline="") as file:
-        rows = [{**row, **dict.fromkeys(WORK, "1"), "work_code": "older", **change} for row in csv.DictReader(file)]
+        rows = [{**row, WORK: '{"calls":1}', WORK_CODE: "older", **change} for row in csv.DictReader(file)]
     columns = [name for name in rows[0] if rows[0][name] is not None]
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
