@@ -13,6 +13,7 @@ from rich.text import Text
 from report.ablation import COSTS, LATENCY, Ablation, Row
 from report.certain_change import WORDS, Change
 from report.figures import figure, signed
+from report.latex import floating, tex
 
 TONES = {
     "helps": "good",
@@ -23,8 +24,6 @@ TONES = {
     "cheaper": "good",
     "dearer": "bad",
 }
-TEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"}
-TEX |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}"}
 
 
 def write_tables(found: Ablation, directory: Path) -> None:
@@ -161,24 +160,13 @@ def markdown(found: Ablation) -> str:
 
 
 def latex(found: Ablation) -> str:
-    """The table in LaTeX, for booktabs."""
+    """The table in LaTeX."""
     rows = [" & ".join(map(tex, cells(row, found))) + r" \\" for row in found.shown]
     head = " & ".join(map(tex, heads(found))) + r" \\"
     reference = " & ".join(map(tex, cells(found.reference, found))) + r" \\"
     columns = "l" + "r" * (len(heads(found)) - 2) + "l"
-    body = [r"\toprule", head, r"\midrule", reference, r"\midrule", *rows, r"\bottomrule"]
     caption = tex(". ".join([found.plan.title, *notes(found)[:1]]))
-    table = [rf"\begin{{tabular}}{{{columns}}}", *body, r"\end{tabular}"]
-    return (
-        "\n".join(
-            [r"% needs \usepackage{booktabs}", r"\begin{table}", r"\centering", rf"\caption{{{caption}}}", *table, r"\end{table}"]
-        )
-        + "\n"
-    )
-
-
-def tex(text: str) -> str:
-    return "".join(TEX.get(letter, letter) for letter in text).replace("-\\textgreater{}", r"$\rightarrow$")
+    return floating(caption, columns, [head, r"\midrule", reference, r"\midrule", *rows])
 
 
 def summary(found: Ablation, *, standing: str, finished: bool, command: str) -> str:

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from report.ablation_table import tex
 from report.cell import change_text
 from report.figures import figure
 from report.front import Comparison, Network
 from report.html import made
+from report.latex import PARAGRAPH, floating, tex
 from report.names import called
 from report.run import Run
 from report.table import columns, standing, told_changes
@@ -92,13 +92,11 @@ def write_tex(comparison: Comparison, path: Path, *, title: str, names: Mapping[
     rows = [_tex_row(line) for line in lines(comparison, names)]
     first = 1 if comparison.baseline else 0
     head = " & ".join(["Network", "Seeds", *map(tex, heads(comparison)), "Changed"]) + r" \\"
-    body = [r"\toprule", head, r"\midrule", *rows[:first], *([r"\midrule"] if first and rows[first:] else []), *rows[first:]]
-    shape = "lr" + "r" * len(heads(comparison)) + "p{0.35\\linewidth}"
+    body = [head, r"\midrule", *rows[:first], *([r"\midrule"] if first and rows[first:] else []), *rows[first:]]
+    shape = "lr" + "r" * len(heads(comparison)) + PARAGRAPH
     caption = tex(f"{title}: the front against the baseline. Bold: the best of the table.")
     note = r" $\pm$: standard deviation over seeds; of a latency measured once, half its interval."
-    table = [rf"\begin{{tabular}}{{{shape}}}", *body, r"\bottomrule", r"\end{tabular}"]
-    parts = [r"% needs \usepackage{booktabs}", r"\begin{table}", r"\centering", r"\small", rf"\caption{{{caption}{note}}}", *table]
-    path.write_text("\n".join([*parts, r"\end{table}", ""]), encoding="utf-8")
+    path.write_text(floating(caption + note, shape, body), encoding="utf-8")
 
 
 def _tex_row(line: Line) -> str:

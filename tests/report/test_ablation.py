@@ -11,8 +11,8 @@ import yaml
 
 import report
 from report.ablation import ablation_of
-from report.ablation_table import tex
 from report.certain_change import WORDS, Change, judged
+from report.latex import tex
 from report.run import load
 from search.effects import Effect, Ratio
 from space import Arch
