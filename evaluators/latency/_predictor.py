@@ -31,7 +31,7 @@ LEAST = 12
 """Members that a predictor needs."""
 
 PULL = 0.03
-"""To 0, on the part of the latency that a standard deviation of an operator's work makes: so slight that data outweigh it."""
+"""To 0, on the part of the latency that an operator's work usually makes: so slight that data outweigh it."""
 
 CLEARLY = 1.1
 """So many times as large the error of another model would be: what differs by less is chance, among members as few as these."""
@@ -50,7 +50,7 @@ class Operators:
     def fit(self, chosen: np.ndarray, counted: np.ndarray, ratios: np.ndarray) -> "Operators":
         from scipy.optimize import nnls
 
-        scale = np.maximum(counted.std(0), 1e-12)
+        scale = np.maximum(np.sqrt((counted**2).mean(0)), 1e-12)  # what all members have as much of counts too, as a constant
         pulled = np.vstack([counted / scale / ratios[:, None], PULL * np.eye(len(scale))])
         self._paces = nnls(pulled, np.concatenate([np.ones(len(ratios)), np.zeros(len(scale))]))[0] / scale
         self._least = ratios.min() / 2

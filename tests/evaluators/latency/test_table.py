@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from config import compose, load_space
@@ -120,6 +121,14 @@ def test_every_model_knows_what_it_was_fitted_to_better_than_the_mean(name, writ
     said = data.model(name).predict(data.chosen, data.counted)
     assert (said > 0).all()
     assert abs(said / data.ratios - 1).mean() < abs(data.ratios.mean() / data.ratios - 1).mean()
+
+
+def test_what_all_members_do_alike_is_a_constant_and_what_none_does_is_nothing():
+    counted = np.array([[x, 5.0, 0.0] for x in np.linspace(1, 3, LEAST)])
+    ratios = 0.2 * counted[:, 0] + 0.3
+    model = MODELS["operators"]().fit(counted, counted, ratios)
+    assert model.predict(counted, counted) == pytest.approx(ratios, rel=1e-2)
+    assert model.predict(counted, np.array([[2.0, 5.0, 9.0]])) == pytest.approx([0.7], rel=1e-2)
 
 
 def test_too_few_members_are_refused(tmp_path, space):
