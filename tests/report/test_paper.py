@@ -5,7 +5,7 @@ import re
 import pytest
 
 import report
-from report.ablation_table import TEX
+from report.latex import TEX
 
 NEVER_BARE = re.compile(r"(?<!\\)[_%#]")
 
@@ -26,7 +26,7 @@ def rows_of(tex):
 def test_the_table_is_whole_and_escaped(written):
     tex, _ = written
     begun, ended = re.findall(r"\\begin\{(\w+)\}", tex), re.findall(r"\\end\{(\w+)\}", tex)
-    assert begun == ended[::-1] == ["table", "tabular"]
+    assert begun == ended[::-1] == ["table", "adjustbox", "tabular"]
     assert len({len(row) for row in rows_of(tex)}) == 1
     for line in tex.splitlines()[1:]:
         assert not NEVER_BARE.search(line), line
