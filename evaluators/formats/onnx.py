@@ -37,7 +37,7 @@ OPERATOR = re.compile(r"\b((?:aten|prims|torchvision)(?:\.|::)\w+)")
 UNLOADED = (
     re.compile(r"implementation for (?P<operator>\w+)\(\d+\) node with name '(?P<node>[^']+)'"),
     re.compile(r'Node, \("(?P<node>[^"]+)", (?P<operator>\w+)'),
-    re.compile(r"Op \((?P<operator>\w+)\)(?:.*Node \((?P<node>[^)]+)\))?"),
+    re.compile(r"(?:Node \((?P<node>[^)]+)\) )?Op \((?P<operator>\w+)\)"),
 )
 """How ONNX Runtime tells which node it would not load."""
 
