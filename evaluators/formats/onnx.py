@@ -41,6 +41,9 @@ UNLOADED = (
 )
 """How ONNX Runtime tells which node it would not load."""
 
+FULL = re.compile(r"bad_alloc|bad allocation|failed to allocate memory", re.IGNORECASE)
+"""How it tells that memory ran out."""
+
 
 class NotExportable(ValueError):
     """A network that cannot be written in a format.
@@ -82,7 +85,7 @@ def export_onnx(module: nn.Module, input_size: Sequence[int], path: Path, *, bat
             where = _module(program, error.where.removeprefix("node_"))  # as the file calls a node of the graph
             raise NotExportable(error.why, operator=error.operator, where=where) from error
         return agreed(eager(module, image), outputs)
-    except ValueError:
+    except (ValueError, MemoryError):
         path.unlink(missing_ok=True)
         raise
 
@@ -93,13 +96,16 @@ def run_onnx(path: Path, image: numpy.ndarray) -> list[numpy.ndarray]:
 
 
 def open_session(path: Path, options: Any = None, providers: Sequence[Any] = ("CPUExecutionProvider",)) -> Any:
-    """A file as ONNX Runtime loads it. NotExportable where it does not; `where` is then the node's name."""
+    """A file as ONNX Runtime loads it. NotExportable where it does not; `where` is then the node's name. MemoryError where there
+    was no room for it."""
     import onnxruntime
 
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=list(providers))
     except Exception as error:  # the runtime's own types, one for each of its status codes
-        text = str(error).splitlines()[0]
+        text = (str(error) or type(error).__name__).splitlines()[0]
+        if FULL.search(text):
+            raise MemoryError(f"ONNX Runtime: {text}") from error  # of this moment, not of the network
         named = next(filter(None, (pattern.search(text) for pattern in UNLOADED)), None)
         told = named.groupdict(default="") if named else {"operator": "", "node": ""}
         raise NotExportable(f"ONNX Runtime: {text}", operator=told["operator"], where=told["node"]) from error

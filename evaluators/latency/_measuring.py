@@ -97,4 +97,4 @@ class Measuring:
     def _choices(self) -> list[str]:
         """Columns of the file between the note and the work."""
         columns = self.path.read_text().split("\n", 1)[0].split(",")
-        return list(takewhile(lambda name: not name.startswith(WORK), columns[columns.index("note") + 1 :]))
+        return list(takewhile(lambda name: name.split("_")[0] != WORK, columns[columns.index("note") + 1 :]))

@@ -75,6 +75,26 @@ def test_a_file_that_the_runtime_does_not_load_names_operator_and_module(tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("said", "kind", "told"),
+    [
+        ("Failed to allocate memory for requested buffer of size 9", MemoryError, "^ONNX Runtime: Failed to allocate"),
+        ("std::bad_alloc", MemoryError, "bad_alloc"),
+        ("NOT_IMPLEMENTED : Could not find an implementation for Bessel(1) node with name 'node_a'", NotExportable, "^Bessel in "),
+        ("Node (node_a) Op (Conv) [ShapeInferenceError] no", NotExportable, "^Conv in "),
+        ("", NotExportable, "RuntimeError"),
+    ],
+)
+def test_what_the_runtime_says_of_a_file_that_it_does_not_load(said, kind, told, tmp_path, monkeypatch):
+    def load(*given, **options):
+        raise RuntimeError(said)
+
+    monkeypatch.setattr("onnxruntime.InferenceSession", load)
+    with pytest.raises(kind, match=told):
+        export_onnx(nn.Conv2d(3, 4, 3), (8, 8), tmp_path / "network.onnx")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("name", sorted(MIXER))
 def test_every_mixer_can_be_written(name, tmp_path):
     assert export_onnx(mixing(name), (7, 9), tmp_path / "network.onnx") < 1e-4
