@@ -6,6 +6,7 @@ import functools
 import gc
 import json
 import os
+import time
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -210,9 +211,11 @@ class Evaluation:
         if found is not None:
             return found, self._excess(job.arch, found)
         self._check_member(job.arch)
+        begun = time.perf_counter()
         with bench.turns.training_step():  # counting keeps a CPU busy too
             measurements = dict(bench.costs.measure(job.arch, input_size=self.input_size, classes=self.data.classes))
         measurements |= self._timed(job, bench, measurements)
+        measurements["measure_s"] = time.perf_counter() - begun
         whole = kept.with_suffix(".part")
         with whole.open("w") as file:
             json.dump(measurements, file)

@@ -10,8 +10,9 @@ expected hypervolume improvement (Emmerich et al. 2006), with the stopping rule 
 """
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from itertools import islice
 from typing import ClassVar
 
@@ -24,7 +25,7 @@ from search.records import Proposal, Records
 from search.strategy import STRATEGIES, Strategy
 from search.surrogate.facts import Facts, Known, facts_of
 from search.surrogate.features import encoding
-from search.surrogate.outlook import THOUGHT, Outlook, Plan
+from search.surrogate.outlook import THOUGHT, Outlook, Plan, Rated
 from search.surrogate.threads import one_thread
 from space import Arch, Changes, Space
 
@@ -32,7 +33,7 @@ FIRST = 3  # members at the last rung before anything is believed of it
 PARENTS = 8  # members whose neighbours are considered,
 NEIGHBOURS = 32  # and so many of each
 KEPT = 10  # asks for which a random member is considered
-LOOKS = 8  # members measured in a row before one is trained
+LOOKS = 16  # members measured in a row before one is trained
 SAMPLE = 200  # random members that stand for the space
 ENOUGH = 0.005  # part of the hypervolume: with a budget in members, trials that promise less are not taken further
 
@@ -77,14 +78,16 @@ class Paredown(Strategy):
         fresh = self.pays_for_one_more(space, records)
         if fresh and records.trained(self.rung, self.seed) < self.opening_size:
             return self.started(self.drawn(space, records, rng))
-        if not fresh and not self.open_trials(facts, records):
+        newest = next((record.number for record in reversed(records) if record.proposal.rung > 0), -1)
+        waiting, looked = self.open_trials(facts, records, newest)
+        if not fresh and not waiting + looked:
             return None
-        outlook = Outlook.of(facts, records, self.plan, sampled(space))
-        if outlook is None:
-            return self.first_promotion(facts, records, rng) or (self.started(self.drawn(space, records, rng)) if fresh else None)
-        if fresh and rng.random() < self.explore:
+        moment = self.moment(space, facts, records, waiting, newest, fresh=fresh)
+        if moment is None:
+            return self.first_promotion(waiting, records, rng) or (self.started(self.drawn(space, records, rng)) if fresh else None)
+        if fresh and random.Random(f"{self.seed}/{newest}/explore").random() < self.explore:
             return self.started(self.drawn(space, records, rng))
-        return self.best(outlook, space, facts, records, rng, fresh=fresh)
+        return self.best(moment, records, looked if fresh else [], fresh=fresh)
 
     @property
     def plan(self) -> Plan:
@@ -105,29 +108,32 @@ class Paredown(Strategy):
         steps = range(1, self.rung + 1) if self.separate else [self.rung]
         return self.affordable(records, *(Proposal(space.baseline, self.seed, rung) for rung in steps))
 
-    def open_trials(self, facts: Facts, records: Records) -> list[Known]:
-        """Trials that could go on: nothing further was asked of them, and the budget pays for their last rung."""
+    def open_trials(self, facts: Facts, records: Records, newest: int) -> tuple[list[Known], list[Known]]:
+        """Trials that could go on: nothing further was asked of them, and the budget pays for their last rung. Apart, those that
+        were only looked at, after ask number `newest`."""
         reached = records.index.reached
 
         def waits(known: Known, rung: int) -> bool:
             own = known.open and known.first.proposal.seed == self.seed
             return own and known.reached == rung == reached(known.first.trial)
 
-        looked = islice((known for known in reversed(facts.looked.values()) if waits(known, 0)), THOUGHT)
-        found = list(looked)[::-1]
+        measured = (known for known in reversed(facts.looked.values()) if waits(known, 0))
+        measured = list(islice(measured, THOUGHT + len(records) - newest))
+        looked = [known for known in measured if known.first.number > newest]
+        found = [known for known in measured if known.first.number < newest][:THOUGHT]
         for rung in range(1, self.rung):
             found += facts.foremost(rung, THOUGHT // (self.rung - 1), partial(waits, rung=rung))
-        alike = {known.reached: known for known in found}  # what it takes to finish one depends on its rung alone
+        alike = {known.reached: known for known in [*looked, *found]}  # what it takes to finish one depends on its rung alone
         paid = {reached: self.affordable(records, self.to(known, self.rung)) for reached, known in alike.items()}
-        return [known for known in found if paid[known.reached]]
+        return [known for known in found if paid[known.reached]], [known for known in looked if paid[0]]
 
     def to(self, known: Known, rung: int) -> Proposal:
         return Proposal(known.first.proposal.arch, self.seed, rung, known.first.trial)
 
-    def first_promotion(self, facts: Facts, records: Records, rng: random.Random) -> Proposal | None:
+    def first_promotion(self, waiting: Sequence[Known], records: Records, rng: random.Random) -> Proposal | None:
         """The first members to the last rung, before anything can be believed of it: any of the first rung's front."""
         whole = sum(r.proposal.rung == self.rung and r.proposal.seed == self.seed for r in records if not r.infeasible)
-        begun = [known for known in self.open_trials(facts, records) if known.readings]
+        begun = [known for known in waiting if known.readings]
         points = [point({**known.measured, **known.readings[known.reached]}, self.goals) for known in begun]
         valued = [(at, known) for at, known in zip(points, begun, strict=True) if at is not None]
         if whole >= FIRST or not valued:
@@ -136,18 +142,36 @@ class Paredown(Strategy):
         chosen = rng.choice([known for level, (_, known) in zip(levels, valued, strict=True) if level == 0])
         return self.to(chosen, self.rung if self.separate else chosen.reached + 1)
 
-    def best(
-        self, outlook: Outlook, space: Space, facts: Facts, records: Records, rng: random.Random, *, fresh: bool
-    ) -> Proposal | None:
-        """The member whose next step promises most for its epochs; one that was not measured yet is measured first."""
-        waiting = self.open_trials(facts, records)
+    def moment(
+        self, space: Space, facts: Facts, records: Records, waiting: Sequence[Known], newest: int, *, fresh: bool
+    ) -> "Moment | None":
+        """What is thought since a training was last asked (number `newest`) or ended; None before anything is believed."""
+        measured = int((facts.numbers < newest).sum())
+        running = tuple(record.number for record in records.running if record.proposal.rung > 0)
+        made_of = self, facts.ended, newest, measured, running, tuple(known.row for known in waiting), fresh
+        if facts.thought[0] != made_of:
+            facts.thought = made_of, self.thought(space, facts, records, waiting, newest, fresh=fresh)
+        return facts.thought[1]
+
+    def thought(
+        self, space: Space, facts: Facts, records: Records, waiting: Sequence[Known], newest: int, *, fresh: bool
+    ) -> "Moment | None":
+        outlook = Outlook.of(facts, records, self.plan, sampled(space), newest)
+        if outlook is None:
+            return None
         going_on = outlook.rated([known for known in waiting if known.reached > 0 or fresh])
-        new = outlook.rated_new(self.considered(outlook, space, facts, records, rng), price=going_on.price) if fresh else None
-        looked = [record.proposal.rung for record in records[-LOOKS:]]
-        look = new is not None and outlook.measuring and not (len(looked) == LOOKS and max(looked) == 0)
-        if new is not None and len(new.rates) and (not len(going_on.rates) or new.rates.max() > going_on.rates.max()):
-            arch = new.arches[int(np.argmax(new.rates))]
-            if look:
+        new = outlook.rated_new(self.considered(outlook, space, facts, records, newest), price=going_on.price) if fresh else None
+        return Moment(newest, outlook, going_on, new)
+
+    def best(self, moment: "Moment", records: Records, looked: Sequence[Known], *, fresh: bool) -> Proposal | None:
+        """The member whose next step promises most for its epochs; one that was not measured yet is measured first. `looked`: those
+        measured since that moment."""
+        outlook, going_on = moment.outlook, moment.going_on
+        if looked:
+            going_on = going_on.joined(outlook.rated(looked, price=going_on.price))
+        promise, arch = moment.next_new(records, self.seed)
+        if arch is not None and (not len(going_on.rates) or promise > going_on.rates.max()):
+            if outlook.measuring and len(records) - moment.newest <= LOOKS:
                 return Proposal(arch, self.seed, 0)
             if not outlook.measuring or not len(going_on.rates):
                 return self.started(arch)
@@ -157,18 +181,48 @@ class Paredown(Strategy):
         known = going_on.trials[chosen]
         return self.to(known, self.rung if self.separate and going_on.whole[chosen] else known.reached + 1)
 
-    def considered(self, outlook: Outlook, space: Space, facts: Facts, records: Records, rng: random.Random) -> list[Arch]:
-        """Unseen members: one-step changes of those on the front, as trained and as believed, and random ones."""
+    def considered(self, outlook: Outlook, space: Space, facts: Facts, records: Records, newest: int) -> list[Arch]:
+        """Members that no ask up to number `newest` was for: one-step changes of those on the front, as trained and as believed,
+        and random ones."""
+        rng = random.Random(f"{self.seed}/{newest}/{facts.ended}/considered")
         parents = outlook.leaders()
         found: dict[str, Arch] = {}
         for known in rng.sample(parents, min(PARENTS, len(parents))):
             changes = changes_of(space, known.first.proposal.arch).drawn(rng)
             found |= {change.arch.id: change.arch for change in islice(changes, NEIGHBOURS)}
         each = -(-self.candidates // KEPT)
-        for number in range(max(0, len(records) - KEPT + 1), len(records) + 1):
+        for number in range(max(0, newest - KEPT + 1), newest + 1):
             found |= {arch.id: arch for arch in members_drawn(space, self.seed, number, each)}
-        keys = records.keys
-        return [arch for key, arch in found.items() if (key, self.seed) not in keys]
+        since = {(record.proposal.arch.id, record.proposal.seed) for record in records[newest + 1 :]}
+        asked = records.keys
+        return [arch for key, arch in found.items() if (key, self.seed) not in asked or (key, self.seed) in since]
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """What is thought after the training asked with number `newest`, until another is asked or ends: looks at members in between
+    change nothing of it. `going_on`: trials that wait; `new`: members not asked before, where the budget pays for one more.
+
+    So an ask that only looks costs little, and a search that is stopped and resumed thinks the same."""
+
+    newest: int
+    outlook: Outlook
+    going_on: Rated
+    new: Rated | None
+
+    @cached_property
+    def order(self) -> np.ndarray:
+        """New members, the most promising first."""
+        return np.argsort(-self.new.rates, kind="stable") if self.new is not None else np.zeros(0, int)
+
+    def next_new(self, records: Records, seed: int) -> tuple[float, Arch | None]:
+        """The most promising new member that no look was asked for since, and its rate."""
+        asked = records.keys
+        for place in self.order:
+            arch = self.new.arches[place]
+            if (arch.id, seed) not in asked:
+                return float(self.new.rates[place]), arch
+        return 0.0, None
 
 
 @lru_cache(maxsize=512)

@@ -16,6 +16,9 @@ from search.surrogate.features import Encoding
 SIZES = ("params_m", "macs_g")
 """Measured before training and telling of accuracy, objective or not."""
 
+TIMED = 100
+"""So many trials tell how long trainings and measuring take."""
+
 ORDERED = 100
 """Trials are put in order of their fronts again after so many more."""
 
@@ -80,10 +83,11 @@ class Facts:
         self.readings = {goal.name: Readings() for goal in goals}
         self.told: frozenset[str] | None = None  # what every trial that has trained was measured to have before
         self.fits: dict[tuple[Any, ...], np.ndarray] = {}  # what models were fitted to these facts
+        self.thought: tuple[Any, Any] = (None, None)  # what was made of them last, and of what exactly
         self._ordered: dict[int, tuple[int, list[Known]]] = {}  # rung -> how many have read it, and these by its fronts
         self._columns: dict[str, np.ndarray] = {}  # measurement -> its values by row, nan where it was not measured
         self._alike: dict[str, int] = {}  # architecture -> the row of its first trial
-        self._first = np.empty(64, np.int64)
+        self._first, self._numbers = np.empty(64, np.int64), np.empty(64, np.int64)
         self._members = np.empty((64, len(encoding.ordered)), np.int16)
         self._seen: list[Record] = []
 
@@ -131,6 +135,19 @@ class Facts:
         """For each row that of the first trial of the same architecture."""
         return self._first[rows]
 
+    @property
+    def numbers(self) -> np.ndarray:
+        """(trials,): the number of each."""
+        return self._numbers[: len(self.trials)]
+
+    def look(self, before: int) -> float:
+        """Seconds that measuring a member takes, over those of its training to the first rung: medians of trials before that
+        number; 0 where the log does not tell."""
+        took = self.measured("measure_s")[self.numbers < before][-TIMED:]
+        trained = [known.readings[1].get("train_s", np.nan) for known in self.whole.get(1, [])[-TIMED:]]
+        both = [np.array(part)[~np.isnan(part)] for part in (took, trained)]
+        return float(np.median(both[0]) / max(np.median(both[1]), 1e-9)) if all(map(len, both)) else 0.0
+
     def _take(self, record: Record) -> None:
         if record.proposal.arch not in self.encoding.space:
             return  # a baseline that a narrowing has put outside: compared with, not learnt from
@@ -164,10 +181,11 @@ class Facts:
         row = len(self.trials)
         if row == len(self._members):
             self._members = np.concatenate([self._members, np.empty_like(self._members)])
-            self._first = np.concatenate([self._first, self._first])
+            self._first, self._numbers = (np.concatenate([part, part]) for part in (self._first, self._numbers))
             self._columns = {name: np.concatenate([c, np.full(len(c), np.nan)]) for name, c in self._columns.items()}
         self._first[row] = self._alike.setdefault(record.proposal.arch.id, row)
         self._members[row] = self.encoding([record.proposal.arch])[0]
+        self._numbers[row] = record.trial
         known = self.trials[record.trial] = self.looked[record.trial] = Known(record, row)
         return known
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.stats import norm
 
 from search.objectives import Objective
@@ -19,7 +20,7 @@ FINAL = norm.ppf((np.arange(24) + 0.5) / 24)  # quantiles of what a full trainin
 SHOWN = norm.ppf((np.arange(8) + 0.5) / 8)  # and of what a short one may show
 WORST = 0.1  # the reference is what so many random members are believed to be worse than in what training tells,
 DEAREST = 0.05  # and so many in what is known before
-HOPE = 1.0  # standard deviations by which a member may be cheaper than it looks, until it is measured
+HOPE = 3.0  # standard deviations by which a member may at most be cheaper than it looks, until it is measured
 THOUGHT = 300  # trials that are thought of again; by the fronts of their rungs, and the newest
 WEIGHED = 1000  # measured members from which the costs of others are guessed
 LUCK = 2.5  # standard deviations above what is believed
@@ -61,6 +62,13 @@ class Rated:
     trials: Sequence[Known] = ()
     arches: Sequence[Arch] = ()
 
+    def joined(self, other: "Rated") -> "Rated":
+        """Both, at the price of the first."""
+        gains, rates, whole = (
+            np.concatenate([getattr(part, name) for part in (self, other)]) for name in ("gains", "rates", "whole")
+        )
+        return Rated(gains, rates, whole, self.price, [*self.trials, *other.trials], [*self.arches, *other.arches])
+
 
 @dataclass(frozen=True, eq=False)
 class Outlook:
@@ -75,11 +83,13 @@ class Outlook:
     free: tuple[Objective, ...]
     staircase: Staircase
     had: float
+    hope: float  # standard deviations by which a member may be cheaper than it looks
     best: tuple[Known, ...] = field(repr=False)  # on the front of the last rung
 
     @classmethod
-    def of(cls, facts: Facts, records: Records, plan: Plan, sample: np.ndarray) -> "Outlook | None":
-        """None before there are readings enough. `sample`: random members of the space, encoded."""
+    def of(cls, facts: Facts, records: Records, plan: Plan, sample: np.ndarray, before: int) -> "Outlook | None":
+        """None before there are readings enough. `sample`: random members of the space, encoded. What was measured of trials from
+        the number `before` on plays no part."""
         names = cost_names(facts, plan.limits)
         free = tuple(goal for goal in facts.goals if goal.name in names)
         trained = tuple(goal for goal in facts.goals if goal.name not in names)
@@ -90,7 +100,7 @@ class Outlook:
         whole = facts.whole.get(last, [])
         if len(whole) < LEAST or facts.ended < len(whole) + (2 if last > 1 else 1):
             return None
-        costs = _costs(facts, names)
+        costs = _costs(facts, names, before)
         believed = [Beliefs.of(goal, facts, costs, last) for goal in trained]
         running = [r for r in records.running if r.proposal.rung > 0 and r.proposal.arch in facts.encoding.space]
         members, readings = cls._of_running(facts, costs, running)
@@ -108,7 +118,8 @@ class Outlook:
         points = np.column_stack([accuracy[: len(whole)], known_of[: len(whole)]])
         best = tuple(known for known, level in zip(whole, ranks(points), strict=True) if level == 0)
         stairs = Staircase.of(accuracy, known_of, reference, least)
-        return cls(facts, plan, costs, believed[0], tuple(believed[1:]), free, stairs, stairs.volume(reference[0]), best)
+        had, hope = stairs.volume(reference[0]), hopeful(facts.look(before))
+        return cls(facts, plan, costs, believed[0], tuple(believed[1:]), free, stairs, had, hope, best)
 
     @property
     def measuring(self) -> bool:
@@ -134,16 +145,16 @@ class Outlook:
                 readings[place] = measured(facts, costs, [known])[0]
         return members, readings
 
-    def rated(self, trials: Sequence[Known]) -> Rated:
-        """Trials that wait, by what their next rung promises."""
+    def rated(self, trials: Sequence[Known], *, price: float | None = None) -> Rated:
+        """Trials that wait, by what their next rung promises. `price` of an epoch: theirs where none is given."""
         members = self.facts.members([known.row for known in trials])
         reached = np.array([known.reached for known in trials], int)
-        return self._rated(members, measured(self.facts, self.costs, trials), reached, None, trials=trials)
+        return self._rated(members, measured(self.facts, self.costs, trials), reached, price, trials=trials)
 
     def rated_new(self, arches: Sequence[Arch], *, price: float) -> Rated:
         """Members that nothing is known of, at the price of an epoch; hopefully: what they cost is soon measured."""
         members = self.facts.encoding(arches)
-        readings = self.costs.guess(self.facts.encoding, members, hope=HOPE)
+        readings = self.costs.guess(self.facts.encoding, members, hope=self.hope)
         rated = self._rated(members, readings, np.zeros(len(arches), int), price, arches=arches)
         for name, limit in self.plan.limits.items():
             if name in self.costs.names:
@@ -240,10 +251,23 @@ class _View:
         return np.maximum(gains - rest, 0).mean(1)
 
 
-def _costs(facts: Facts, names: Sequence[str]) -> Costs:
-    """From the newest trials of which all is measured."""
+def hopeful(look: float) -> float:
+    """How many standard deviations cheaper a member not measured yet is taken for, where a look costs `look` trainings to the first
+    rung: until it is as cheap as that, what may be found beyond is worth more than the look (Weitzman 1979), if a deviation's
+    gain is worth about one such training. HOPE where looks cost nothing, as in a recorded table."""
+
+    def left(deviations: float) -> float:
+        return float(norm.pdf(deviations) - deviations * norm.sf(deviations)) - look
+
+    if left(HOPE) >= 0:
+        return HOPE
+    return float(brentq(left, 0.0, HOPE)) if left(0.0) > 0 else 0.0
+
+
+def _costs(facts: Facts, names: Sequence[str], before: int) -> Costs:
+    """From the newest trials before that number of which all is measured."""
     values = np.column_stack([facts.measured(name) for name in names]) if names else np.zeros((len(facts.trials), 0))
-    rows = np.flatnonzero(~np.isnan(values).any(1))[-WEIGHED:]
+    rows = np.flatnonzero(~np.isnan(values).any(1) & (facts.numbers < before))[-WEIGHED:]
     return Costs.of(tuple(names), facts.encoding, facts.members(rows), values[rows])
 
 

@@ -8,10 +8,11 @@ from search.objectives import point, with_metric
 from search.pareto import front, hypervolume
 from search.replay import replay
 from search.spending import epochs
-from search.strategy.paredown import sampled
+from search.strategy.paredown import Paredown, sampled
+from search.surrogate import facts as facts_module
 from search.surrogate.facts import facts_of
 from search.surrogate.features import encoding
-from search.surrogate.outlook import CHEAP, Outlook
+from search.surrogate.outlook import CHEAP, HOPE, Outlook, hopeful
 
 SPACE = toy_space()
 REFERENCE = (0.0, 10.0)
@@ -34,7 +35,7 @@ def reached(name, seed, **options):
 
 @pytest.mark.parametrize("budget", ["8 full", "70 epochs"])
 def test_it_finds_more_than_random_search_for_the_same_epochs(budget):
-    found = {name: [reached(name, seed, budget=budget) for seed in range(8)] for name in ("paredown", "random")}
+    found = {name: [reached(name, seed, budget=budget) for seed in range(16)] for name in ("paredown", "random")}
     for runs in found.values():
         for _, records, conf in runs:
             assert epochs(records, conf.rungs) <= 72
@@ -56,8 +57,43 @@ def test_short_trainings_are_cheaper_while_few_epochs_went_to_them(rungs, cheape
     drawn = replay(SPACE, strategy("random", trials=12, rungs=rungs, baseline=False), Instant()).records
     conf = strategy("paredown", rungs=rungs)
     facts = facts_of(drawn, encoding(SPACE), conf.goals)
-    outlook = Outlook.of(facts, drawn, conf.plan, sampled(SPACE))
+    outlook = Outlook.of(facts, drawn, conf.plan, sampled(SPACE), len(drawn))
     assert outlook.discount == (CHEAP if cheaper else 1)
+
+
+@pytest.mark.parametrize(("look", "deviations"), [(0.0, HOPE), (0.0833, 1.0), (0.3989, 0.0), (5.0, 0.0)])
+def test_a_member_is_measured_in_hope_as_long_as_that_is_cheap(look, deviations):
+    assert hopeful(look) == pytest.approx(deviations, abs=0.01)
+
+
+def test_where_measuring_takes_as_long_as_training_fewer_members_are_only_measured():
+    class Slow(Instant):
+        def rung(self, job, rung):
+            seconds = {"measure_s": 30.0} if rung == 0 else {"train_s": 30.0 * rung}
+            return RungResult(rung, {**measurements(job.arch, job.seed, rung), **seconds})
+
+    looks = {}
+    for evaluate in (Instant(), Slow()):
+        conf = strategy("paredown", rungs=[1, 9], budget="8 full", baseline=False)
+        records = replay(SPACE, conf, evaluate).records
+        looks[type(evaluate)] = sum(record.proposal.rung == 0 for record in records)
+    assert looks[Slow] < 0.75 * looks[Instant]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_ask_answers_the_same_in_a_process_that_knows_nothing_of_the_ones_before(workers, monkeypatch):
+    conf = strategy("paredown", rungs=[1, 9], budget="10 full", baseline=False)
+    straight = replay(SPACE, conf, Instant(), workers=workers).records
+    ask = Paredown.ask
+
+    def afresh(*arguments):
+        facts_module._kept.clear()
+        return ask(*arguments)
+
+    monkeypatch.setattr(Paredown, "ask", afresh)
+    resumed = replay(SPACE, conf, Instant(), workers=workers).records
+    assert [record.proposal for record in resumed] == [record.proposal for record in straight]
+    assert sum(record.proposal.rung == 0 for record in straight) > 5
 
 
 def test_one_rung_three_objectives_and_asynchronous_workers():
