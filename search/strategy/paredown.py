@@ -87,7 +87,8 @@ class Paredown(Strategy):
             return self.first_promotion(waiting, records, rng) or (self.started(self.drawn(space, records, rng)) if fresh else None)
         if fresh and random.Random(f"{self.seed}/{newest}/explore").random() < self.explore:
             return self.started(self.drawn(space, records, rng))
-        return self.best(moment, records, looked if fresh else [], fresh=fresh)
+        chosen = self.best(moment, records, looked if fresh else [], fresh=fresh)
+        return chosen or (self.started(self.drawn(space, records, rng)) if fresh else None)
 
     @property
     def plan(self) -> Plan:

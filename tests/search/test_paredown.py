@@ -157,3 +157,22 @@ def test_members_over_a_limit_are_learnt_from():
         later.append(mean(record.infeasible for record in records[len(records) // 2 :]))
         assert sum(record.ok and record.proposal.rung == 2 for record in records) >= 5
     assert mean(later) < 0.5 * drawn
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_budget_for_more_than_there_is_leaves_no_member_unseen(workers):
+    latencies = {arch: measurements(arch, 0, 0)["latency_ms"] for arch in SPACE.enumerate()}
+    limit = sorted(latencies.values())[12]
+
+    class Limited(Instant):
+        def __call__(self, job):
+            slow = latencies[job.arch] > limit
+            if slow:
+                yield self.rung(job, 0)
+            yield from [Outcome("infeasible", "latency_ms")] if slow else super().__call__(job)
+
+    conf = strategy("paredown", rungs=[1, 9], budget="40 full", limits={"latency_ms": limit}, baseline=False)
+    records = replay(SPACE, conf, Limited(), workers=workers).records
+    assert {record.proposal.arch for record in records} == set(latencies)
+    whole = {record.proposal.arch for record in records if record.ok and record.proposal.rung == 2}
+    assert whole == {arch for arch, latency in latencies.items() if latency <= limit}
