@@ -21,6 +21,7 @@ SHOWN = norm.ppf((np.arange(8) + 0.5) / 8)  # and of what a short one may show
 WORST = 0.1  # the reference is what so many random members are believed to be worse than in what training tells,
 DEAREST = 0.05  # and so many in what is known before
 HOPE = 3.0  # standard deviations by which a member may at most be cheaper than it looks, until it is measured
+CHANCE = 1.0  # by so many at least a member may look dearer than a limit and be measured all the same
 THOUGHT = 300  # trials that are thought of again; by the fronts of their rungs, and the newest
 WEIGHED = 1000  # measured members from which the costs of others are guessed
 LUCK = 2.5  # standard deviations above what is believed
@@ -156,9 +157,10 @@ class Outlook:
         members = self.facts.encoding(arches)
         readings = self.costs.guess(self.facts.encoding, members, hope=self.hope)
         rated = self._rated(members, readings, np.zeros(len(arches), int), price, arches=arches)
+        least = self.costs.guess(self.facts.encoding, members, hope=max(self.hope, CHANCE))
         for name, limit in self.plan.limits.items():
             if name in self.costs.names:
-                rated.rates[readings[:, self.costs.names.index(name)] > limit] = 0.0
+                rated.rates[least[:, self.costs.names.index(name)] > limit] = 0.0
         return rated
 
     def leaders(self) -> list[Known]:

@@ -1,5 +1,7 @@
+from dataclasses import replace
 from statistics import mean, median, quantiles
 
+import numpy as np
 import pytest
 from toy import Evaluate, measurements, strategy, toy_space
 
@@ -23,6 +25,14 @@ class Instant(Evaluate):
 
     def rung(self, job, rung):
         return RungResult(rung, measurements(job.arch, job.seed, rung))
+
+
+class Slow(Instant):
+    """A look takes as long as a training to the first rung."""
+
+    def rung(self, job, rung):
+        seconds = {"measure_s": 30.0} if rung == 0 else {"train_s": 30.0 * rung}
+        return RungResult(rung, {**measurements(job.arch, job.seed, rung), **seconds})
 
 
 def reached(name, seed, **options):
@@ -67,11 +77,6 @@ def test_a_member_is_measured_in_hope_as_long_as_that_is_cheap(look, deviations)
 
 
 def test_where_measuring_takes_as_long_as_training_fewer_members_are_only_measured():
-    class Slow(Instant):
-        def rung(self, job, rung):
-            seconds = {"measure_s": 30.0} if rung == 0 else {"train_s": 30.0 * rung}
-            return RungResult(rung, {**measurements(job.arch, job.seed, rung), **seconds})
-
     looks = {}
     for evaluate in (Instant(), Slow()):
         conf = strategy("paredown", rungs=[1, 9], budget="8 full", baseline=False)
@@ -176,3 +181,19 @@ def test_a_budget_for_more_than_there_is_leaves_no_member_unseen(workers):
     assert {record.proposal.arch for record in records} == set(latencies)
     whole = {record.proposal.arch for record in records if record.ok and record.proposal.rung == 2}
     assert whole == {arch for arch, latency in latencies.items() if latency <= limit}
+
+
+@pytest.mark.parametrize(("over", "considered"), [(0.5, True), (1.5, False)])
+def test_a_member_that_only_looks_over_a_limit_is_considered_however_dear_a_look(over, considered):
+    drawn = replay(SPACE, strategy("random", trials=12, rungs=[1, 9], baseline=False), Slow()).records
+    conf = strategy("paredown", rungs=[1, 9])
+    facts = facts_of(drawn, encoding(SPACE), conf.goals)
+    outlook = Outlook.of(facts, drawn, conf.plan, sampled(SPACE), len(drawn))
+    assert outlook.hope == 0
+    arches = list(SPACE.enumerate())
+    best = int(outlook.rated_new(arches, price=0.0).rates.argmax())
+    at = outlook.costs.names.index("latency_ms")
+    looks = outlook.costs.guess(facts.encoding, facts.encoding([arches[best]]))[0, at]
+    limited = replace(conf.plan, limits={"latency_ms": float(looks * np.exp(-over * outlook.costs.spread[at]))})
+    rates = replace(outlook, plan=limited).rated_new(arches, price=0.0).rates
+    assert (rates[best] > 0) == considered
