@@ -1,9 +1,9 @@
 """Runs against each other: `python -m report compare results/a results/b ...`.
 
-Each run stands for its front of fully trained networks. Hypervolume is counted from one reference point for all. Coverage of B by A
-is the part of B's front that some network of A equals or beats (the C-metric of Zitzler and Thiele). Runs that differ only in their
-seed are one group, and with two objectives its attainment surfaces say what a quarter, half and three quarters of its runs reach
-(Grunert da Fonseca et al. 2001).
+Each run stands for its front of fully trained networks. Hypervolume is counted from one reference point for all, as is the
+training that each run took for what the others ended with. Coverage of B by A is the part of B's front that some network of A
+equals or beats (the C-metric of Zitzler and Thiele). Runs that differ only in their seed are one group, and with two objectives its
+attainment surfaces say what a quarter, half and three quarters of its runs reach (Grunert da Fonseca et al. 2001).
 """
 
 import math
@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from report.effort import Effort, effort
 from report.front import Comparison, Network, compare
 from report.run import Run
 from search.command_line import HOW_LONG
@@ -28,13 +29,14 @@ ALIKE = ("task", "data", "schedule", "space.input_size", "latency")
 
 @dataclass(frozen=True)
 class Contender:
-    """A run with its front; `points` are the front's objectives, each to be minimised."""
+    """A run with its front; `points` are the front's objectives, each to be minimised; `effort`: the training it took."""
 
     label: str
     run: Run
     comparison: Comparison
     points: tuple[Point, ...]
     volume: float
+    effort: Effort
 
     @property
     def front(self) -> tuple[Network, ...]:
@@ -66,6 +68,15 @@ class Contest:
     differences: tuple[str, ...]
 
     @property
+    def training(self) -> bool:
+        """Whether anything was trained, so that it can be told how much training what was found took."""
+        return any(contender.effort.epochs for contender in self.contenders)
+
+    def epochs_until(self, a: Contender, b: Contender) -> float | None:
+        """Epochs that a trained until it had the hypervolume that b ended with; None where it never had."""
+        return a.effort.until(b.volume)
+
+    @property
     def reference_values(self) -> dict[str, float]:
         """The reference point in the objectives' own direction."""
         return {goal.name: goal.sign * value for goal, value in zip(self.goals, self.reference, strict=True)}
@@ -79,7 +90,7 @@ def contest(runs: Sequence[Run], comparisons: Sequence[Comparison] | None = None
     reference = reference_point([at for front in points for at in front])
     labels = labels_of(runs)
     contenders = tuple(
-        Contender(label, run, comparison, front, hypervolume(front, reference))
+        Contender(label, run, comparison, front, hypervolume(front, reference), effort(run, comparison, reference))
         for label, run, comparison, front in zip(labels, runs, found, points, strict=True)
     )
     coverage = tuple(tuple(covered(a.points, b.points) for b in contenders) for a in contenders)

@@ -20,6 +20,7 @@ from search.pareto import Point
 
 COLOURS = ("#0b6e6e", "#c2410c", "#6d4aa3", "#1d5fa8", "#8a5a00", "#b3266f", "#3f7d20", "#5b6675")
 FOLDER = Path(__file__).parent
+EFFORT = "Training: epochs until the row had the hypervolume that the column ended with"
 
 
 def tables(found: Contest) -> list[tuple[str, list[str], list[list[str]]]]:
@@ -37,7 +38,18 @@ def tables(found: Contest) -> list[tuple[str, list[str], list[list[str]]]]:
     if len(labels) > 1:
         lines = [[labels[a], *("" if a == b else share(c) for b, c in enumerate(row))] for a, row in enumerate(found.coverage)]
         told.append(("Coverage: the part of a column's front that the row equals or beats", ["covers", *labels], lines))
-    return told
+    return [*told, trained] if (trained := effort_table(found)) else told
+
+
+def effort_table(found: Contest) -> tuple[str, list[str], list[list[str]]] | None:
+    """Whose training found as much as whose, and how soon; None of one run, and where nothing was trained."""
+    if len(found.contenders) < 2 or not found.training:
+        return None
+    lines = []
+    for a in found.contenders:
+        until = [found.epochs_until(a, b) for b in found.contenders]
+        lines.append([a.label, *("-" if epochs is None else f"{epochs:g}" for epochs in until), f"{a.effort.epochs:g}"])
+    return EFFORT, ["epochs of", *(c.label for c in found.contenders), "in all"], lines
 
 
 def share(part: float) -> str:
@@ -65,14 +77,10 @@ def contest_text(found: Contest) -> str:
 
 
 def write_compare_png(found: Contest, path: Path | io.BytesIO) -> None:
-    """The fronts as steps, and of groups of seeds the surface that half of their runs attain, with the quartiles as a band."""
-    picture = Figure(figsize=(8.5, 5.2), dpi=160, facecolor="white", layout="constrained")
-    axes = picture.add_subplot()
-    axes.set_axisbelow(True)
-    axes.grid(color=GRID, linewidth=0.8)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(DOT)
-    axes.tick_params(colors=INK, labelsize=9)
+    """The fronts as steps, and of groups of seeds the surface that half of their runs attain, with the quartiles as a band. Beside
+    them, where anything was trained, the hypervolume over the epochs that it took."""
+    picture = Figure(figsize=(13.5, 5.2) if found.training else (8.5, 5.2), dpi=160, facecolor="white", layout="constrained")
+    axes = _axes(picture, 1 + found.training, 1)
     if len(found.goals) < 2:
         axes.text(0.5, 0.5, "One objective: there is no front to draw", transform=axes.transAxes, ha="center", color=INK)
     else:
@@ -81,7 +89,33 @@ def write_compare_png(found: Contest, path: Path | io.BytesIO) -> None:
         for n, group in enumerate(found.groups):
             _draw(axes, found, group, COLOURS[n % len(COLOURS)])
         axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="best")
+    if found.training:
+        beside = _axes(picture, 2, 2)
+        beside.set_xlabel("Epochs trained by then", color=INK)
+        beside.set_ylabel("Hypervolume, more is better", color=INK)
+        for n, group in enumerate(found.groups):
+            _draw_effort(beside, group, COLOURS[n % len(COLOURS)])
+        beside.set_xlim(left=0)
+        beside.set_ylim(bottom=0)
     picture.savefig(path, format="png")
+
+
+def _axes(picture: Figure, columns: int, place: int) -> Axes:
+    axes = picture.add_subplot(1, columns, place)
+    axes.set_axisbelow(True)
+    axes.grid(color=GRID, linewidth=0.8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(DOT)
+    axes.tick_params(colors=INK, labelsize=9)
+    return axes
+
+
+def _draw_effort(axes: Axes, group: Group, colour: str) -> None:
+    """A line for each run, up with every network that the front gained, and on to the end of the run."""
+    for contender in group.contenders:
+        steps = [(0.0, 0.0), *contender.effort.steps]
+        x, y = zip(*steps, (contender.effort.epochs, steps[-1][1]), strict=True)
+        axes.plot(x, y, color=colour, linewidth=1.6, drawstyle="steps-post", alpha=0.6 if len(group.contenders) > 1 else 1)
 
 
 def _draw(axes: Axes, found: Contest, group: Group, colour: str) -> None:

@@ -33,9 +33,8 @@ def front_frame(run: Run) -> pd.DataFrame:
 
 def curves_frame(run: Run) -> pd.DataFrame:
     """A line for each trained rung of each trial, by trial and epochs."""
-    rungs = (run.conf.get("schedule") or {}).get("rungs") or []
     lines = [
-        {"trial": trial.number, "epochs": rungs[rung - 1] if rung <= len(rungs) else rung, **found}
+        {"trial": trial.number, "epochs": run.epochs(rung), **found}
         for trial in run.trials
         for rung, found in sorted(trial.rungs.items())
         if rung > 0

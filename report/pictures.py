@@ -166,7 +166,7 @@ def _curves(
     for trial in trials:
         for rung in sorted(r for r in trial.rungs if r > 0):
             if (value := _reading(trial, rung, name)) is not None:
-                x.append(view.epochs(rung))
+                x.append(view.run.epochs(rung))
                 y.append(value)
                 numbers.append(trial.number)
         x.append(None)

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from evaluators.api import Measurements
 from report.figures import figure
 from search.objectives import Objective, objectives
 from search.records import Record, Records, read
+from search.spending import horizon
 from search.steady import beside, usual
 from space import Arch
 
@@ -38,7 +40,8 @@ class Trial:
 
 @dataclass(frozen=True)
 class Run:
-    """Everything of a run directory. `starts` are the facts noted each time it was started; `finished` why it ended, or None."""
+    """Everything of a run directory. `starts` are the facts noted each time it was started; `finished` why it ended, or None;
+    `trained` trial and rung of each training that was asked for and began, in this order."""
 
     directory: Path
     conf: Mapping[str, Any]
@@ -46,6 +49,7 @@ class Run:
     starts: tuple[Mapping[str, Any], ...]
     finished: str | None
     bugs: tuple[str, ...]
+    trained: tuple[tuple[int, int], ...] = ()
 
     @property
     def name(self) -> str:
@@ -57,6 +61,22 @@ class Run:
         trained = (name for trial in self.trials for rung, found in trial.rungs.items() if rung > 0 for name in found)
         assumed = {name: figure(name).better for name in [*itertools.islice(trained, 1), "latency_ms"]}
         return objectives(self.conf.get("search", {}).get("objectives") or assumed)
+
+    @cached_property
+    def rungs(self) -> tuple[int, ...]:
+        """Epochs by the end of each rung, as the schedule or the recorded table has them; () where neither is known."""
+        recorded = (self.conf.get("table") or {}).get("rungs") or []
+        return tuple((self.conf.get("schedule") or {}).get("rungs") or (rung["epochs"] for rung in recorded))
+
+    @property
+    def separate(self) -> bool:
+        """Whether each rung is a training of its own."""
+        return bool((self.conf.get("table") or {}).get("separate"))
+
+    def epochs(self, rung: int, before: int = 0) -> float:
+        """Epochs of a training from the rung `before` on; rungs themselves where it is not known how long they are."""
+        rungs = self.rungs if 0 < rung <= len(self.rungs) else range(1, max(rung, before) + 1)
+        return horizon(rungs, rung) - (0.0 if self.separate else horizon(rungs, before))
 
     @property
     def baseline(self) -> Trial | None:
@@ -91,7 +111,8 @@ def run_of(directory: Path, conf: Mapping[str, Any] | None, records: Records) ->
     training = any(record.proposal.rung > 0 for record in records)
     as_a_rule = usual(record.measurements for record in records if record.proposal.trial is None)
     trials = tuple(_trial(chain, training, as_a_rule) for chain in chains.values())
-    return Run(directory, conf or {}, trials, records.started, records.finished, records.bugs)
+    trained = tuple((record.trial, record.proposal.rung) for record in records if record.proposal.rung > 0 and not record.untrained)
+    return Run(directory, conf or {}, trials, records.started, records.finished, records.bugs, trained)
 
 
 def _trial(chain: list[Record], training: bool, baseline: Mapping[str, float]) -> Trial:

@@ -86,11 +86,6 @@ class View:
         target = np.array([np.nan if value is None else value for value in values], dtype=float)
         return dict(sorted(found.items(), key=lambda entry: -_separates(entry[1], target)))
 
-    def epochs(self, rung: int) -> float:
-        """Epochs behind a rung, by the run's schedule; the rung's number where it has none."""
-        rungs = (self.run.conf.get("schedule") or {}).get("rungs") or []
-        return float(rungs[rung - 1]) if 0 < rung <= len(rungs) else float(rung)
-
     def name(self, trial: Trial) -> str:
         return self.names.get(trial.arch.id, trial.arch.id[:8])
 
@@ -131,7 +126,7 @@ class View:
             ended += moment.rung is None
             if not moment.rung:
                 continue
-            epochs += self.epochs(moment.rung) - (self.epochs(moment.rung - 1) if moment.rung > 1 else 0.0)
+            epochs += self.run.epochs(moment.rung, moment.rung - 1)
             trial = self.trials[moment.trial]
             at = point(trial.measurements, goals) if moment.rung == rung and trial.kind == "ok" else None
             if at is None or reference is None:

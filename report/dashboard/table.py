@@ -63,7 +63,7 @@ def trial_columns(view: View, *, failures: bool = False) -> list[Column]:
     ]
     if failures:
         return [*found, Column("reason", "Reason", lambda t: t.reason, lambda t: html.Span(t.reason, className="reason"))]
-    found.append(Column("rung", "Epochs", lambda t: t.rung, lambda t: f"{view.epochs(t.rung):g}" if t.rung > 0 else "-", True))
+    found.append(Column("rung", "Epochs", lambda t: t.rung, lambda t: f"{view.run.epochs(t.rung):g}" if t.rung > 0 else "-", True))
     goals = [goal.name for goal in view.comparison.goals]
     found += [_measured(view, name) for name in dict.fromkeys([*goals, *columns(view.comparison)])]  # what decides is never cut off
     return [*found, Column("changed", "Changed", lambda t: len(_changes(view, t)), lambda t: _told(view, t))]

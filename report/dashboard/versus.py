@@ -7,6 +7,7 @@ from typing import Any
 from dash import html
 
 from report.compare import QUARTILES, Contest, contest, spread
+from report.compare_page import effort_table
 from report.figures import figure
 from report.style import RUNS, axis, empty, layout
 from report.view import View
@@ -48,7 +49,7 @@ def fronts_picture(views: Sequence[View], across: str, up: str) -> dict[str, Any
 
 
 def versus_table(found: Contest) -> list[Any]:
-    """Hypervolume from one reference point, and coverage both ways."""
+    """Hypervolume from one reference point, coverage both ways, and the training that it took."""
     labels = [c.label for c in found.contenders]
     told = ", ".join(f"{figure(name).label} {figure(name).text(value)}" for name, value in found.reference_values.items())
     best = max(c.volume for c in found.contenders)
@@ -79,6 +80,21 @@ def versus_table(found: Contest) -> list[Any]:
             ["Coverage ", html.Span("the part of a column's front that some network of the row equals or beats", className="soft")]
         ),
         html.Div(html.Table([html.Thead(covers), html.Tbody(rows)]), className="scroll"),
+        *_effort(found),
+    ]
+
+
+def _effort(found: Contest) -> list[Any]:
+    told = effort_table(found)
+    if told is None:
+        return []
+    title, head, lines = told
+    first = html.Tr([html.Th(text, className="num" * (n > 0)) for n, text in enumerate(head)])
+    rows = [html.Tr([html.Td(text, className="num" * (n > 0)) for n, text in enumerate(line)]) for line in lines]
+    kind, _, what = title.partition(": ")
+    return [
+        html.H3([f"{kind} ", html.Span(what, className="soft")]),
+        html.Div(html.Table([html.Thead(first), html.Tbody(rows)]), className="scroll"),
     ]
 
 

@@ -67,10 +67,33 @@ def test_other_objectives_do_not_compare(writer, variant_of):
         contest([one, other])
 
 
+def test_training_is_charged_in_the_order_of_the_asks_until_a_volume_was_there(writer, variant_of):
+    stopped = writer("stopped")
+    for n, miou in enumerate((0.1, 0.2)):
+        stopped.trial(arch(variant_of, n), latency=100 - 20 * n, miou=miou, rungs=1)
+    last = stopped.ask(arch(variant_of, 1), rung=3, continues=1)
+    for rung, miou in ((2, 0.25), (3, 0.3)):
+        stopped.rung(last, rung, miou=miou, train_s=1.0)
+    stopped.end(last, "ok", "")
+    refused = stopped.ask(arch(variant_of, 3))
+    stopped.end(refused, "infeasible", "params_m 50 > 40")
+    whole = write(writer, variant_of, "whole", [(200, 0.1), (90, 0.29), (80, 0.28)], limits={})
+    found = contest([load(stopped.directory), whole])
+    first, second = found.contenders
+    assert [epochs for epochs, _ in first.effort.steps] == [1 + 1 + 8]
+    assert first.effort.epochs == 10
+    assert [epochs for epochs, _ in second.effort.steps] == [9, 18, 27]
+    assert second.effort.steps[-1][1] == second.volume
+    assert found.epochs_until(first, second) == 10
+    assert found.epochs_until(second, first) is None
+
+
 def test_the_command_writes_its_files(writer, variant_of, tmp_path, capsys):
     runs = [write(writer, variant_of, f"run{n}", [(100, 0.3), (50 + n, 0.28)]) for n in range(2)]
     main(["compare", *(str(run.directory) for run in runs), "--to", str(tmp_path / "out")])
-    assert "Coverage" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "Coverage" in told
+    assert "epochs until" in told
     page = (tmp_path / "out" / "compare.html").read_text()
     assert "run1" in page
     assert "http" not in page
