@@ -3,6 +3,7 @@
 python -m report serve [results/...]                  a live page over one run or many
 python -m report compare results/a results/b ...      front against front
 python -m report optuna results/... --to study.db     a study that optuna-dashboard opens
+python -m report table results/... --to mine          its trainings, to replay strategies on
 python -m report export results/... --trial knee --to onnx   one network as files to ship
 """
 
@@ -79,6 +80,27 @@ def optuna(arguments: list[str]) -> None:
     print(f"Written: {given.to}. Look at it: optuna-dashboard {'sqlite:///' * (given.to.suffix != '.journal')}{given.to}")
 
 
+def table(arguments: list[str]) -> None:
+    """Write the trainings of runs as a recorded table with its mapping: any strategy can be replayed on it in seconds."""
+    from report.dashboard.watch import run_dirs
+    from report.recorded_table import recorded, write_table
+
+    parser = Parser(prog="python -m report table", description=table.__doc__)
+    parser.add_argument("runs", nargs="+", type=Path, help="run directories of one space and schedule, or folders above some")
+    parser.add_argument("--to", type=Path, default=Path(), help="folder for <name>.csv.gz and table/<name>.yaml (default: here)")
+    parser.add_argument("--name", default="mine", help="what the table is called (default: mine)")
+    given = parser.parse_args(arguments)
+    if not given.name.isidentifier():
+        raise ValueError(f"--name: '{given.name}' given; allowed: letters, digits and underscores, not a digit first")
+    found = recorded(_loaded([run for path in given.runs for run in run_dirs(path)]))
+    file, mapping = write_table(found, given.to, given.name)
+    stopped = f"; {found.left_out} that stopped at an earlier rung are not in it" if found.left_out else ""
+    print(
+        f"{len(found.rows)} trainings that differ in {len(found.mapping['choices'])} choices{stopped}\nWritten: {file}, {mapping}"
+    )
+    print(f"Replay: python run_search.py --config-dir {given.to} +table={given.name} search=mutate launch=serial")
+
+
 def export(arguments: list[str]) -> None:
     """Write one network of a run as files to ship: report/export/command.py."""
     from report.export.command import export, wanted
@@ -91,7 +113,7 @@ def export(arguments: list[str]) -> None:
         raise ValueError("\n".join(f"--to {names}: {why}" for why, names in reasons.items()))
 
 
-COMMANDS = {"serve": serve, "compare": compare, "optuna": optuna, "export": export}
+COMMANDS = {"serve": serve, "compare": compare, "optuna": optuna, "table": table, "export": export}
 
 
 def _loaded(run_dirs: Sequence[Path]) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from registry import nearest
 
 DIRECTIONS = ("min", "max")
+ACCURACY = {"accuracy": "max"}
 TAKEN = ("train_s",)  # measurements that a replay writes itself
 
 
@@ -29,12 +30,14 @@ class TableConf:
     choices: list[str] = field(default_factory=list)
     rungs: list[RungConf] = field(default_factory=list)
     measurements: dict[str, str] = field(default_factory=dict)  # what costs no training: our name -> column
-    metric: dict[str, str] = field(default_factory=lambda: {"accuracy": "max"})  # the accuracy's name and direction
+    metric: dict[str, str] = field(default_factory=lambda: dict(ACCURACY))  # the accuracy's name and direction
     separate: bool = True  # each rung is a training of its own; false: points of one training, which may be continued
     baseline: dict[str, Any] = field(default_factory=dict)  # column -> value; empty: the first row
     seed: str | None = None  # a row holds one seed's training: the column that tells them apart
 
     def __post_init__(self) -> None:
+        if len(self.metric) == 2:  # a name that is given is added to the default; it stands for it
+            object.__setattr__(self, "metric", {k: v for k, v in self.metric.items() if (k, v) not in ACCURACY.items()})
         for name in ("choices", "rungs"):
             if not getattr(self, name):
                 raise ValueError(f"table.{name}: none given; allowed: one or more, as docs/tables.md shows")

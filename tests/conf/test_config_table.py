@@ -105,8 +105,15 @@ def test_what_is_kept_says_the_choices_and_nothing_of_training(project, tmp_path
 
 
 def test_a_metric_by_another_name_is_the_accuracy(project):
-    run = loaded(project, "~table.metric.accuracy", "+table.metric.error=min")
+    mapping = project / "conf" / "table" / "small.yaml"
+    mapping.write_text(mapping.read_text() + "metric: {error: min}\n")
+    run = loaded(project)
     assert dict(run.strategy.objectives) == {"error": "min", "latency_ms": "min"}
+
+
+@pytest.mark.parametrize("given", [["+table.metric.error=min"], ["~table.metric.accuracy", "+table.metric.error=min"]])
+def test_a_metric_is_named_on_the_command_line(project, given):
+    assert dict(loaded(project, *given).strategy.objectives) == {"error": "min", "latency_ms": "min"}
 
 
 def test_archs_of_a_table_are_read_from_their_files(project):
