@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from report.effort import SLICES
 from report.figures import figure
 from report.follow import Follower
 from report.front import Comparison, Network, compare
@@ -17,9 +18,6 @@ from report.run import Run, Trial
 from search.objectives import point
 from search.pareto import Point, dominates, hypervolume
 from space.places import places
-
-SLICES = 60
-"""With three objectives and more, hypervolume over time is computed at so many places, as each is dear."""
 
 
 class View:

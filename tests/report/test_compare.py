@@ -8,6 +8,7 @@ import pytest
 from report.commands import main
 from report.compare import contest, covered, surface
 from report.compare_page import write_compare_html
+from report.effort import Effort
 from report.run import load
 
 
@@ -86,6 +87,19 @@ def test_training_is_charged_in_the_order_of_the_asks_until_a_volume_was_there(w
     assert second.effort.steps[-1][1] == second.volume
     assert found.epochs_until(first, second) == 10
     assert found.epochs_until(second, first) is None
+
+
+def test_many_objectives_are_drawn_at_some_places_and_found_exactly():
+    rng = random.Random(0)
+    found = tuple((float(n), (1 - n / 400 + rng.random() / 900, rng.random(), rng.random())) for n in range(1, 301))
+    told = Effort(found, (2.0, 2.0, 2.0), 300.0)
+    assert len(told.steps) <= 61
+    assert told.steps[-1] == (300.0, told.volume(300))
+    for count in (1, 17, 300):
+        volume = told.volume(count)
+        first = next(n for n in range(1, 301) if told.volume(n) >= volume)
+        assert told.until(volume) == float(first)
+    assert told.until(told.volume(300) * 1.01) is None
 
 
 def test_the_command_writes_its_files(writer, variant_of, tmp_path, capsys):
