@@ -149,7 +149,9 @@ def test_runs_against_each_other(full, writer):
     assert watch.keys() == ["default", "other"]
     views = [watch.view(key) for key in ("default", "other")]
     assert len(fronts_picture(views, "latency_ms", "miou")["data"]) == 2
-    assert "100 %" in told(versus_table(contest_of(views)))
+    shown = told(versus_table(contest_of(views)))
+    assert "100 %" in shown
+    assert "epochs until the row had" in shown
 
 
 def test_a_folder_without_runs_is_refused(tmp_path, full):
