@@ -83,7 +83,7 @@ def optuna(arguments: list[str]) -> None:
 def table(arguments: list[str]) -> None:
     """Write the trainings of runs as a recorded table with its mapping: any strategy can be replayed on it in seconds."""
     from report.dashboard.watch import run_dirs
-    from report.recorded_table import recorded, write_table
+    from report.recorded_table import recorded, replay_command, write_table
 
     parser = Parser(prog="python -m report table", description=table.__doc__)
     parser.add_argument("runs", nargs="+", type=Path, help="run directories of one space and schedule, or folders above some")
@@ -92,13 +92,12 @@ def table(arguments: list[str]) -> None:
     given = parser.parse_args(arguments)
     if not given.name.isidentifier():
         raise ValueError(f"--name: '{given.name}' given; allowed: letters, digits and underscores, not a digit first")
-    found = recorded(_loaded([run for path in given.runs for run in run_dirs(path)]))
+    runs = _loaded([run for path in given.runs for run in run_dirs(path)])
+    found = recorded(runs)
     file, mapping = write_table(found, given.to, given.name)
     stopped = f"; {found.left_out} that stopped at an earlier rung are not in it" if found.left_out else ""
-    print(
-        f"{len(found.rows)} trainings that differ in {len(found.mapping['choices'])} choices{stopped}\nWritten: {file}, {mapping}"
-    )
-    print(f"Replay: python run_search.py --config-dir {given.to} +table={given.name} search=mutate launch=serial")
+    print(f"{len(found.rows)} trainings that differ in {len(found.mapping['choices'])} choices{stopped}")
+    print(f"Written: {file}, {mapping}\nReplay: {replay_command(found, runs[0], given.to, given.name)}")
 
 
 def export(arguments: list[str]) -> None:

@@ -17,6 +17,7 @@ from report.run import Run, Trial
 from space.places import INACTIVE, places
 
 SEED = "seed"
+HEAD = "# Written by `python -m report table`, which replaces it when it is run again.\n"
 
 
 @dataclass(frozen=True)
@@ -51,27 +52,39 @@ def recorded(runs: Sequence[Run]) -> Recorded:
         line = {name: found.get(name, "") for name in varied}
         line |= {SEED: trial.seed} | {name: trial.measurements[name] for name in measured}
         for rung, epochs in enumerate(first.rungs, start=1):
-            line |= {f"{metric}_{epochs}": trial.rungs[rung].get(metric), f"train_s_{epochs}": trial.rungs[rung].get("train_s")}
+            read = trial.rungs.get(rung, {})  # a rung that is a training of its own may have been passed by
+            line |= {f"{metric}_{epochs}": read.get(metric), f"train_s_{epochs}": read.get("train_s")}
         lines.append(line)
     mapping = {
         "choices": varied,
         "rungs": [{"epochs": n, "accuracy": [f"{metric}_{n}"], "seconds": f"train_s_{n}"} for n in first.rungs],
         "measurements": {name: name for name in measured},
         "metric": {metric: next(goal.direction for goal in first.goals if goal.name == metric)},
-        "separate": False,
+        "separate": first.separate,
         "seed": SEED,
     }
     return Recorded(pd.DataFrame(lines), mapping, len({(t.arch.id, t.seed) for t in finished if t.rung > 0} - set(whole)))
 
 
 def write_table(found: Recorded, folder: Path, name: str) -> tuple[Path, Path]:
-    """<folder>/<name>.csv.gz and the mapping, <folder>/table/<name>.yaml, where `--config-dir <folder>` finds it."""
+    """<folder>/<name>.csv.gz and the mapping, <folder>/table/<name>.yaml, where `--config-dir <folder>` finds it. ValueError where
+    a mapping that was not written so would be lost."""
     file, conf = folder / f"{name}.csv.gz", folder / "table" / f"{name}.yaml"
+    if conf.is_file() and not conf.read_text(encoding="utf-8").startswith(HEAD):
+        raise ValueError(f"{conf}: is there already, and not from `python -m report table`; expected another --name or --to")
     conf.parent.mkdir(parents=True, exist_ok=True)
     found.rows.to_csv(file, index=False)
     whole = {"defaults": ["table_schema", "_self_"], "file": str(file.resolve()), **found.mapping}
-    conf.write_text(yaml.safe_dump(whole, sort_keys=False, width=130), encoding="utf-8")
+    conf.write_text(HEAD + yaml.safe_dump(whole, sort_keys=False, width=130), encoding="utf-8")
     return file, conf
+
+
+def replay_command(found: Recorded, run: Run, folder: Path, name: str) -> str:
+    """A search of the table by the run's own objectives."""
+    said = {goal.name: goal.direction for goal in run.goals if goal.name not in found.mapping["metric"]}
+    words = [] if "latency_ms" in said else ["'~search.objectives.latency_ms'"]
+    words += [f"search.objectives.{goal}={direction}" for goal, direction in said.items() if goal != "latency_ms"]
+    return " ".join([f"python run_search.py --config-dir {folder} +table={name}", "search=mutate", "launch=serial", *words])
 
 
 def _nature(run: Run) -> dict[str, Any]:
@@ -80,6 +93,7 @@ def _nature(run: Run) -> dict[str, Any]:
     return {
         "network": ", ".join(sorted(named)),
         "schedule": run.conf.get("schedule"),
+        "table": run.conf.get("table"),
         "task": run.conf.get("task"),
         "data": run.conf.get("data"),
         "objectives": [(goal.name, goal.direction) for goal in run.goals],

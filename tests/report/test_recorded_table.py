@@ -3,8 +3,10 @@
 import random
 
 import pytest
+import yaml
 
 from config import compose, typed
+from config import load as load_run
 from evaluators.table import RecordedTrainings, load_table
 from report.commands import main
 from report.recorded_table import recorded
@@ -72,6 +74,45 @@ def test_runs_that_make_no_table_are_refused(writer, variant_of, first, second, 
             run.trial(variant_of(random.Random(n)), latency=50, miou=0.3)
     with pytest.raises(ValueError, match=said):
         recorded([load(run.directory) for run in runs])
+
+
+def test_a_mapping_of_ones_own_is_not_lost_and_what_was_written_is_replaced(full, tmp_path, capsys):
+    for _ in range(2):
+        written(tmp_path, full, name="again")
+    assert "+table=again search=mutate launch=serial\n" in capsys.readouterr().out
+    own = tmp_path / "out" / "table" / "own.yaml"
+    own.write_text("file: mine.csv\n")
+    with pytest.raises(ValueError, match="is there already"):
+        written(tmp_path, full, name="own")
+    assert own.read_text() == "file: mine.csv\n"
+
+
+def test_the_command_that_is_told_searches_by_the_same_objectives(writer, variant_of, tmp_path, capsys):
+    run = writer("costs", objectives={"miou": "max", "macs_g": "min"})
+    for n in range(2):
+        run.trial(variant_of(random.Random(n)), latency=50, miou=0.3)
+    written(tmp_path, run.directory, name="costs")
+    told = capsys.readouterr().out.rstrip()
+    assert told.endswith("launch=serial '~search.objectives.latency_ms' search.objectives.macs_g=min")
+    with compose(
+        ["+table=costs", "search=mutate", "~search.objectives.latency_ms", "search.objectives.macs_g=min"],
+        config_dir=tmp_path / "out",
+    ) as conf:
+        assert dict(load_run(conf).strategy.objectives) == {"miou": "max", "macs_g": "min"}
+
+
+def test_rungs_that_are_trainings_of_their_own_stay_so(writer, variant_of, tmp_path):
+    run = writer("apart")
+    conf = yaml.safe_load((run.directory / "config.yaml").read_text())
+    rungs = [{"epochs": n, "accuracy": ["a"]} for n in (1, 3, 9)]
+    (run.directory / "config.yaml").write_text(
+        yaml.safe_dump({**conf, "schedule": None, "table": {"rungs": rungs, "separate": True}})
+    )
+    for n in range(2):
+        run.trial(variant_of(random.Random(n)), latency=50, miou=0.3)
+    found = load(run.directory)
+    assert recorded([found]).mapping["separate"]
+    assert found.epochs(3) == found.epochs(3, before=1) == 9
 
 
 def test_too_little_to_search_and_a_name_that_is_none(writer, variant_of, tmp_path):
