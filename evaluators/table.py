@@ -32,7 +32,8 @@ class Table:
     @cached_property
     def numbers(self) -> str:
         """Eight hex digits of all that is recorded: a file of the same name may hold others tomorrow."""
-        return hashlib.sha1(repr(self.rows.by_key).encode()).hexdigest()[:8]
+        said = repr(self.rows.by_key).replace(", loss=None)", ")")  # as before there were losses: older runs go on
+        return hashlib.sha1(said.encode()).hexdigest()[:8]
 
     def scores(self, rung: int) -> dict[Key, float]:
         """The mean over the recorded seeds at a rung, where there are any: what a search is judged by."""
@@ -118,7 +119,8 @@ class RecordedTrainings:
         before = row.training(rung - 1, seed) if rung > 1 and not self.conf.separate else None
         spent = before.seconds if before is not None and before.seconds is not None else 0.0
         seconds = {} if training.seconds is None else {"train_s": max(0.0, training.seconds - spent)}
-        return {self.conf.metric_name: training.score, **seconds}
+        loss = {} if training.loss is None else {"train_loss": training.loss}
+        return {self.conf.metric_name: training.score, **loss, **seconds}
 
     def check(self) -> str:
         """What is replayed, in words."""

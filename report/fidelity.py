@@ -1,4 +1,6 @@
-"""How well a short training ranks networks: the correlation between the orders that an early rung and the last one put them in."""
+"""How well a short training ranks networks: the correlation between the orders that an early rung and the last one put them in.
+
+By its own objective, and by its training loss, which early on often says more of how a training ends."""
 
 from dataclasses import dataclass
 
@@ -7,10 +9,12 @@ from scipy.stats import kendalltau, spearmanr
 
 from report.figures import figure
 from report.run import Run
+from search.objectives import Objective
 
 ENOUGH = 5
 """Fewer networks than this say nothing about a ranking."""
 RESAMPLES = 1000
+LOSS = "train_loss"
 MOST = 1000
 """Trials that an interval is taken from: of more, so many drawn at random, which makes it wider rather than narrower."""
 
@@ -18,7 +22,8 @@ MOST = 1000
 @dataclass(frozen=True)
 class Agreement:
     """Rank correlation of one measurement between a rung and the last: Kendall's tau with its 95 % interval, Spearman's rho, over
-    the `count` trials that have both. `stopped`: trials that ended at an earlier rung, as a search that promotes has them."""
+    the `count` trials that have both. `stopped`: trials that ended at an earlier rung, as a search that promotes has them.
+    `by_loss`: beside the measurement stands the early rung's training loss, 1 being that the lower one always ends up better."""
 
     measurement: str
     rung: int
@@ -29,6 +34,12 @@ class Agreement:
     low: float
     high: float
     stopped: int = 0
+    by_loss: bool = False
+
+    @property
+    def label(self) -> str:
+        label = figure(self.measurement).label
+        return f"training loss, for {label}" if self.by_loss else label
 
     @property
     def reliable(self) -> bool:
@@ -44,19 +55,32 @@ class Agreement:
 
 
 def agreements(run: Run) -> tuple[Agreement, ...]:
-    """For every trained objective and each rung before the last; none where fewer than ENOUGH trials reached both."""
+    """For every trained objective and each rung before the last, and then for the training losses of those rungs; none where fewer
+    than ENOUGH trials reached both."""
     last = last_rung(run)
-    found = [_agreement(run, goal.name, rung, last) for goal in run.goals for rung in range(1, last)]
+    found = [
+        _agreement(run, goal, rung, last, by_loss=by_loss)
+        for by_loss in (False, True)
+        for goal in run.goals
+        for rung in range(1, last)
+        if not (by_loss and goal.name == LOSS)
+    ]
     return tuple(agreement for agreement in found if agreement is not None)
 
 
 def warning(run: Run, found: tuple[Agreement, ...]) -> str:
     """What to be told where the first rung cannot be relied on; '' where it can, or where nothing depends on it."""
-    bad = [a for a in found if a.rung == min(b.rung for b in found) and not a.reliable]
+    first = [a for a in found if a.rung == min(b.rung for b in found)]
+    bad = [a for a in first if not a.reliable and not a.by_loss]
     if bad:
         told = "; ".join(map(_told, bad))
         kept = " The trials behind this are those that were promoted: alike by selection, they rank worse than all would."
-        advice = "Do not stop networks there: train the first rung longer (schedule.rungs)"
+        by_loss = {a.measurement: a for a in first if a.by_loss and a.reliable}
+        if all(a.measurement in by_loss for a in bad):
+            better = "; ".join(_told(by_loss[a.measurement]) for a in bad)
+            advice = f"Its training loss does, which search=paredown goes by as well. {better[0].upper()}{better[1:]}"
+        else:
+            advice = "Do not stop networks there: train the first rung longer (schedule.rungs)"
         return f"Rung {bad[0].rung} does not rank networks reliably. {told}.{kept if bad[0].stopped else ''} {advice}."
     early = stopped(run)
     if early and not found:
@@ -67,7 +91,7 @@ def warning(run: Run, found: tuple[Agreement, ...]) -> str:
 
 def _told(a: Agreement) -> str:
     interval = f"95 % interval {a.low:.2f} to {a.high:.2f}, {a.count} trials"
-    return f"{figure(a.measurement).label}: tau {a.tau:.2f} with rung {a.last} ({interval})"
+    return f"{a.label}: tau {a.tau:.2f} with rung {a.last} ({interval})"
 
 
 def last_rung(run: Run) -> int:
@@ -80,15 +104,18 @@ def stopped(run: Run) -> int:
     return sum(trial.kind == "ok" and 0 < trial.rung < last for trial in run.trials)
 
 
-def _agreement(run: Run, name: str, rung: int, last: int) -> Agreement | None:
-    pairs = [(t.rungs.get(rung, {}).get(name), t.rungs.get(last, {}).get(name)) for t in run.trials if t.kind == "ok"]
+def _agreement(run: Run, goal: Objective, rung: int, last: int, *, by_loss: bool) -> Agreement | None:
+    """None where too few trials have both, or all have the same."""
+    name, told = goal.name, LOSS if by_loss else goal.name
+    pairs = [(t.rungs.get(rung, {}).get(told), t.rungs.get(last, {}).get(name)) for t in run.trials if t.kind == "ok"]
     whole = [(early, late) for early, late in pairs if isinstance(early, int | float) and isinstance(late, int | float)]
     early, late = zip(*whole, strict=True) if whole else ((), ())
     if len(whole) < ENOUGH or len(set(early)) == 1 or len(set(late)) == 1:
         return None
+    early = [goal.sign * value for value in early] if by_loss else early  # the way in which the objective gets better
     tau, rho = kendalltau(early, late).statistic, spearmanr(early, late).statistic
     low, high = interval(np.array(early), np.array(late))
-    return Agreement(name, rung, last, len(whole), float(tau), float(rho), low, high, stopped(run))
+    return Agreement(name, rung, last, len(whole), float(tau), float(rho), low, high, stopped(run), by_loss)
 
 
 def interval(early: np.ndarray, late: np.ndarray) -> tuple[float, float]:

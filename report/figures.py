@@ -73,6 +73,7 @@ KNOWN = {
     "init_percent": Figure("Begun with", "%", 0, "max", "Part of the parameters that began with trained weights", compared=False),
     "inherited_epochs": Figure("Inherited", "epochs", 0, meaning="Epochs behind the weights that it began with", compared=False),
     "loss": Figure("Loss", "", 3, meaning="Loss on the validation set"),
+    "train_loss": Figure("Training loss", "", 3, meaning="Mean loss of the last epoch's training batches"),
     "measure_s": Figure("Measuring", "s", meaning="Time until cost and latency were known, waiting included", compared=False),
     "train_s": Figure("Training", "s", meaning="Time spent training this rung"),
 }

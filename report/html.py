@@ -52,7 +52,7 @@ def write_html(
         columns=[(name, figure(name)) for name in columns(comparison)],
         baseline=comparison.baseline and winner(comparison.baseline, comparison, names),
         winners=[winner(network, comparison, names) for network in comparison.front],
-        agreements=[{**asdict(a), "label": figure(a.measurement).label, "verdict": a.verdict} for a in found],
+        agreements=[{**asdict(a), "label": a.label, "verdict": a.verdict} for a in found],
         doubt=warning(run, found),
         enough=ENOUGH,
         trials=[trial_row(trial, run, comparison, names) for trial in run.trials],

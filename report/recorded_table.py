@@ -17,6 +17,7 @@ from report.run import Run, Trial
 from space.places import INACTIVE, places
 
 SEED = "seed"
+LOSS = "train_loss"
 HEAD = "# Written by `python -m report table`, which replaces it when it is run again.\n"
 
 
@@ -47,17 +48,23 @@ def recorded(runs: Sequence[Run]) -> Recorded:
     given = [{name: value for name, value in places(trial.arch.arch).items() if value != INACTIVE} for trial in trials]
     varied = _varied(given)
     measured = _measured(first, trials)
+    lossless = metric == LOSS or not any(LOSS in read for trial in trials for read in trial.rungs.values())
+    told = ["train_s"] if lossless else [LOSS, "train_s"]
     lines = []
     for trial, found in zip(trials, given, strict=True):
         line = {name: found.get(name, "") for name in varied}
         line |= {SEED: trial.seed} | {name: trial.measurements[name] for name in measured}
         for rung, epochs in enumerate(first.rungs, start=1):
             read = trial.rungs.get(rung, {})  # a rung that is a training of its own may have been passed by
-            line |= {f"{metric}_{epochs}": read.get(metric), f"train_s_{epochs}": read.get("train_s")}
+            line |= {f"{name}_{epochs}": read.get(name) for name in (metric, *told)}
         lines.append(line)
     mapping = {
         "choices": varied,
-        "rungs": [{"epochs": n, "accuracy": [f"{metric}_{n}"], "seconds": f"train_s_{n}"} for n in first.rungs],
+        "rungs": [
+            {"epochs": n, "accuracy": [f"{metric}_{n}"], "seconds": f"train_s_{n}"}
+            | ({"loss": [f"{LOSS}_{n}"]} if LOSS in told else {})
+            for n in first.rungs
+        ],
         "measurements": {name: name for name in measured},
         "metric": {metric: next(goal.direction for goal in first.goals if goal.name == metric)},
         "separate": first.separate,

@@ -41,7 +41,8 @@ def kept(
     found = {key: value for key, value in values.items() if key not in unused}
     found["search"] = {**found["search"], "objectives": dict(objectives)}
     if table is not None:
-        found["table"] = {**table, "file": space.origin[3], "numbers": numbers}
+        rungs = [{k: v for k, v in rung.items() if k != "loss" or v} for rung in table["rungs"]]  # an older run knew of no losses
+        found["table"] = {**table, "rungs": rungs, "file": space.origin[3], "numbers": numbers}
         found["space"] = {"network": space.network, "arch": space.origin[0].arch}
     return {"choices": taken, **found}
 

@@ -10,7 +10,7 @@ from registry import nearest
 
 DIRECTIONS = ("min", "max")
 ACCURACY = {"accuracy": "max"}
-TAKEN = ("train_s",)  # measurements that a replay writes itself
+TAKEN = ("train_s", "train_loss")  # measurements that a replay writes itself
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class RungConf:
     epochs: int = 1
     accuracy: list[str] = field(default_factory=list)  # columns, one for each seed
     seconds: str | None = None  # column of the time from the start; null: the longest timed rung's, by epochs
+    loss: list[str] = field(default_factory=list)  # columns of the training loss, one for each of `accuracy`, if it was noted
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,9 @@ class TableConf:
         for n, rung in enumerate(self.rungs):
             if not rung.accuracy:
                 raise ValueError(f"table.rungs[{n}].accuracy: no column given; allowed: one or more, one for each seed")
+            if rung.loss and len(rung.loss) != len(rung.accuracy):
+                many = f"{len(rung.loss)} given beside {len(rung.accuracy)} of accuracy"
+                raise ValueError(f"table.rungs[{n}].loss: {many}; allowed: none, or the column that belongs to each of those")
             if self.seed is not None and len(rung.accuracy) > 1:
                 many = f"{len(rung.accuracy)} columns given beside table.seed={self.seed}"
                 raise ValueError(f"table.rungs[{n}].accuracy: {many}; allowed: one, as each row is one seed's training")
@@ -75,6 +79,7 @@ class TableConf:
         """Every column that is named outside of the choices: (place in the mapping, column)."""
         for n, rung in enumerate(self.rungs):
             yield from ((f"table.rungs[{n}].accuracy", column) for column in rung.accuracy)
+            yield from ((f"table.rungs[{n}].loss", column) for column in rung.loss)
             if rung.seconds is not None:
                 yield f"table.rungs[{n}].seconds", rung.seconds
         yield from ((f"table.measurements.{ours}", column) for ours, column in self.measurements.items())

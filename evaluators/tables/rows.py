@@ -20,10 +20,11 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Training:
-    """One recorded training of one seed: the score and the seconds from the start (None where nobody noted them)."""
+    """One recorded training of one seed: the score, and the seconds from the start and the training loss, if anybody noted them."""
 
     score: float
     seconds: float | None
+    loss: float | None = None
 
 
 @dataclass(frozen=True)
@@ -103,19 +104,21 @@ def _groups(keys: list[Key], columns: Sequence[str], seeds: list[Any] | None) ->
 
 def _rows(frame: pd.DataFrame, conf: TableConf, groups: dict[Key, list[int]]) -> dict[Key, Row]:
     measured = {ours: numbers(frame, column) for ours, column in conf.measurements.items()}
+    unknown = np.full(len(frame), np.nan)
     scores = [[numbers(frame, column) for column in rung.accuracy] for rung in conf.rungs]
+    losses = [[numbers(frame, column) for column in rung.loss] or [unknown] * len(rung.accuracy) for rung in conf.rungs]
     seconds = _seconds(frame, conf)
     found = {}
     for key, rows in groups.items():
         free = {ours: _mean(values[rows]) for ours, values in measured.items()}
         trained = tuple(
             tuple(
-                Training(float(column[row]), None if np.isnan(times[row]) else float(times[row]))
+                Training(float(column[row]), _known(times[row]), _known(loss[row]))
                 for row in rows
-                for column in columns
+                for column, loss in zip(columns, lost, strict=True)
                 if not np.isnan(column[row])
             )
-            for columns, times in zip(scores, seconds, strict=True)
+            for columns, lost, times in zip(scores, losses, seconds, strict=True)
         )
         found[key] = Row(rows[0] + 1, free, trained)
     return found
@@ -131,6 +134,10 @@ def _seconds(frame: pd.DataFrame, conf: TableConf) -> list[np.ndarray]:
     unknown, longest = np.full(len(frame), np.nan), max(timed, default=0)
     scaled = {epochs: timed[longest] * epochs / longest if timed else unknown for epochs in conf.epochs}
     return [timed.get(epochs, scaled[epochs]) for epochs in conf.epochs]
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def _mean(values: np.ndarray) -> float | None:

@@ -23,6 +23,7 @@ from search.objectives import point
 from search.pareto import ranks
 from search.records import Proposal, Records
 from search.strategy import STRATEGIES, Strategy
+from search.surrogate.beliefs import first_told
 from search.surrogate.facts import Facts, Known, facts_of
 from search.surrogate.features import encoding
 from search.surrogate.outlook import THOUGHT, Outlook, Plan, Rated
@@ -84,7 +85,9 @@ class Paredown(Strategy):
             return None
         moment = self.moment(space, facts, records, waiting, newest, fresh=fresh)
         if moment is None:
-            return self.first_promotion(waiting, records, rng) or (self.started(self.drawn(space, records, rng)) if fresh else None)
+            return self.first_promotion(facts, waiting, records, rng) or (
+                self.started(self.drawn(space, records, rng)) if fresh else None
+            )
         if fresh and random.Random(f"{self.seed}/{newest}/explore").random() < self.explore:
             return self.started(self.drawn(space, records, rng))
         chosen = self.best(moment, records, looked if fresh else [], fresh=fresh)
@@ -131,11 +134,13 @@ class Paredown(Strategy):
     def to(self, known: Known, rung: int) -> Proposal:
         return Proposal(known.first.proposal.arch, self.seed, rung, known.first.trial)
 
-    def first_promotion(self, waiting: Sequence[Known], records: Records, rng: random.Random) -> Proposal | None:
+    def first_promotion(self, facts: Facts, waiting: Sequence[Known], records: Records, rng: random.Random) -> Proposal | None:
         """The first members to the last rung, before anything can be believed of it: any of the first rung's front."""
         whole = sum(r.proposal.rung == self.rung and r.proposal.seed == self.seed for r in records if not r.infeasible)
-        begun = [known for known in waiting if known.readings]
-        points = [point({**known.measured, **known.readings[known.reached]}, self.goals) for known in begun]
+        begun = [known for known in waiting if 1 in known.readings]
+        told = {goal: first_told(goal, facts, self.rung) for goal in self.goals}
+        said = [{goal.name: -goal.sign * at[known.row] for goal, at in told.items() if known.row in at} for known in begun]
+        points = [point({**known.measured, **by_goal}, self.goals) for known, by_goal in zip(begun, said, strict=True)]
         valued = [(at, known) for at, known in zip(points, begun, strict=True) if at is not None]
         if whole >= FIRST or not valued:
             return None

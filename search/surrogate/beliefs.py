@@ -9,11 +9,11 @@ from search.objectives import Objective
 from search.surrogate.facts import SIZES, Facts, Known, Readings, foremost
 from search.surrogate.features import Encoding
 from search.surrogate.gaussian_process import Data, GaussianProcess
+from search.surrogate.score import FEW, scores
 from search.surrogate.warp import Warp
 
 MOST = 300  # readings of lower rungs that the model is conditioned on,
 LAST = 100  # and so many of the last one
-FEW = 5  # readings of a rung that tell its scale
 REFIT = 1.3  # hyperparameters are fitted anew when there are so many times more readings
 RIDGE = 1.0
 
@@ -59,7 +59,8 @@ def cost_names(facts: Facts, limits: Iterable[str] = ()) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Beliefs:
-    """About one objective that only training tells. Warped values are the more the better."""
+    """About one objective that only training tells. Warped values are the more the better; what rungs before the last read includes
+    their training loss."""
 
     goal: Objective
     process: GaussianProcess
@@ -68,8 +69,8 @@ class Beliefs:
     @classmethod
     def of(cls, goal: Objective, facts: Facts, costs: Costs, rungs: int) -> "Beliefs":
         read = facts.readings[goal.name]
-        warps = _warps(read.rungs, read.values, rungs)
-        data = _data(read, facts, costs, _chosen(read, facts, rungs, len(read)), warps)
+        warps, values = _told(read, rungs, len(read))
+        data = _data(read, facts, costs, _chosen(read, facts, rungs, len(read)), values)
         theta = _theta(goal, facts, costs.names, rungs, _stage(len(read)))
         return cls(goal, GaussianProcess(facts.encoding, data, rungs, theta), warps)
 
@@ -107,6 +108,23 @@ def _warps(at: np.ndarray, values: np.ndarray, rungs: int) -> tuple[Warp, ...]:
     return tuple(found)
 
 
+def _told(read: Readings, rungs: int, count: int) -> tuple[tuple[Warp, ...], np.ndarray]:
+    """The warps that the first `count` readings ask for, and what these say, warped: of a rung before the last its loss too."""
+    at, raw = read.rungs[:count], read.values[:count]
+    warps, values = _warps(at, raw, rungs), np.empty(count)
+    for rung, warp in enumerate(warps, start=1):
+        values[at == rung] = warp(raw[at == rung])
+    return warps, scores(values, read.losses[:count], at, read.rows[:count], rungs)
+
+
+def first_told(goal: Objective, facts: Facts, rungs: int) -> dict[int, float]:
+    """What the first rung says of an objective by the trials' rows, the more the better."""
+    read = facts.readings[goal.name]
+    _, values = _told(read, rungs, len(read))
+    first = read.rungs == 1
+    return dict(zip(read.rows[first].tolist(), values[first].tolist(), strict=True))
+
+
 def _chosen(read: Readings, facts: Facts, rungs: int, count: int) -> np.ndarray:
     """The places of the first `count` readings while they are few; of many those that matter most, rung by rung."""
     found = []
@@ -120,13 +138,10 @@ def _chosen(read: Readings, facts: Facts, rungs: int, count: int) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _data(read: Readings, facts: Facts, costs: Costs, places: np.ndarray, warps: Sequence[Warp]) -> Data:
-    trials, rungs, raw = [read.trials[place] for place in places], read.rungs[places], read.values[places]
-    values = np.empty(len(raw))
-    for rung in set(rungs.tolist()):
-        values[rungs == rung] = warps[rung - 1](raw[rungs == rung])
+def _data(read: Readings, facts: Facts, costs: Costs, places: np.ndarray, values: np.ndarray) -> Data:
+    trials = [read.trials[place] for place in places]
     members = facts.members([known.row for known in trials])
-    return Data(members, costs.standardised(measured(facts, costs, trials)), rungs, values)
+    return Data(members, costs.standardised(measured(facts, costs, trials)), read.rungs[places], values[places])
 
 
 def measured(facts: Facts, costs: Costs, trials: Sequence[Known]) -> np.ndarray:
@@ -159,6 +174,6 @@ def _fitted(read: Readings, facts: Facts, names: tuple[str, ...], rungs: int, st
     values = np.column_stack([facts.measured(name)[rows] for name in names]) if names else np.zeros((len(rows), 0))
     whole = ~np.isnan(values).any(1)
     costs = Costs.of(names, facts.encoding, facts.members(rows)[whole], values[whole])
-    at, values = read.rungs[:stage], read.values[:stage]
-    data = _data(read, facts, costs, _chosen(read, facts, rungs, stage), _warps(at, values, rungs))
+    _, told = _told(read, rungs, stage)
+    data = _data(read, facts, costs, _chosen(read, facts, rungs, stage), told)
     return GaussianProcess(facts.encoding, data, rungs).fitted().theta

@@ -13,6 +13,9 @@ from search.objectives import Objective, point
 from search.pareto import ranks
 from search.surrogate.features import Encoding
 
+LOSS = "train_loss"
+"""Of the batches that a training has gone through: read along with the objectives of a rung."""
+
 SIZES = ("params_m", "macs_g")
 """Measured before training and telling of accuracy, objective or not."""
 
@@ -37,11 +40,13 @@ class Known:
 
 
 class Readings:
-    """What trainings read of one objective, in the order in which they came: (trial, rung, value), values the more the better."""
+    """What trainings read of one objective, in the order in which they came: (trial, rung, value, loss). Values are the more the
+    better; the loss is nan where none was told."""
 
     def __init__(self) -> None:
         self.trials: list[Known] = []
-        self._rungs, self._rows, self._values = np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64)
+        self._rungs, self._rows = np.empty(64, np.int64), np.empty(64, np.int64)
+        self._values, self._losses = np.empty(64), np.empty(64)
 
     def __len__(self) -> int:
         return len(self.trials)
@@ -55,6 +60,10 @@ class Readings:
         return self._values[: len(self)]
 
     @property
+    def losses(self) -> np.ndarray:
+        return self._losses[: len(self)]
+
+    @property
     def rows(self) -> np.ndarray:
         return self._rows[: len(self)]
 
@@ -63,11 +72,12 @@ class Readings:
         places = np.flatnonzero(self.rungs == rung)
         return self._rows[places], self._values[places]
 
-    def add(self, known: Known, rung: int, value: float) -> None:
+    def add(self, known: Known, rung: int, value: float, loss: float) -> None:
+        kept = self._rungs, self._rows, self._values, self._losses
         if len(self) == len(self._values):
-            grown = (np.concatenate([part, np.empty_like(part)]) for part in (self._rungs, self._rows, self._values))
-            self._rungs, self._rows, self._values = grown
-        self._rungs[len(self)], self._rows[len(self)], self._values[len(self)] = rung, known.row, value
+            kept = self._rungs, self._rows, self._values, self._losses = [np.concatenate([part, part]) for part in kept]
+        for part, given in zip(kept, (rung, known.row, value, loss), strict=True):
+            part[len(self)] = given
         self.trials.append(known)
 
 
@@ -175,7 +185,8 @@ class Facts:
         self.whole.setdefault(rung, []).append(known)
         for goal in self.goals:
             if goal.name in values:
-                self.readings[goal.name].add(known, rung, -goal.sign * values[goal.name])
+                loss = np.nan if goal.name == LOSS else values.get(LOSS, np.nan)
+                self.readings[goal.name].add(known, rung, -goal.sign * values[goal.name], loss)
 
     def _heard_of(self, record: Record) -> Known:
         row = len(self.trials)

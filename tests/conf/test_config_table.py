@@ -44,12 +44,17 @@ def loaded(project, *overrides, file=True):
 
 def test_a_table_whose_numbers_changed_is_another_search(project, tmp_path):
     run = loaded(project)
+    assert [set(rung) for rung in run.conf["table"]["rungs"]] == [{"epochs", "accuracy", "seconds"}] * 2  # no losses: as ever
     older = {**run.conf, "table": {key: value for key, value in run.conf["table"].items() if key != "numbers"}}
     for begun in (older, run.conf):
         keep_conf(tmp_path, begun, defaults={})
         keep_conf(tmp_path, run.conf, defaults=run.defaults)
     text = (project / "small.csv").read_text()
     (project / "small.csv").write_text(text.replace("50,", "50.25,", 1))
+    (project / "conf" / "table" / "small.yaml").write_text(
+        (project / "conf" / "table" / "small.yaml").read_text().replace("- late", "- late\n  loss:\n  - ms2")
+    )
+    assert [rung.get("loss") for rung in loaded(project).conf["table"]["rungs"]] == [None, ["ms2"]]
     with pytest.raises(ValueError, match=r"table\.numbers: it began with [0-9a-f]{8}, now [0-9a-f]{8}\nGive this search a run"):
         keep_conf(tmp_path, loaded(project).conf, defaults=run.defaults)
 

@@ -64,6 +64,18 @@ def test_a_full_factorial_becomes_a_space_with_types_from_the_cells(written):
     assert all(change.arch in space and change.arch != member for change in space.changes(member))
 
 
+def test_training_losses_are_replayed_where_they_were_noted(written):
+    frame = grid(loss=[2.0 - 0.1 * n if n else None for n in range(9)])
+    rungs = [RungConf(2, ["early"], None, ["loss"]), RungConf(10, ["late0", "late1"], "hours")]
+    conf = written(frame, rungs=rungs)
+    table = load_table("grid", conf)
+    read = [list(RecordedTrainings("grid", conf)(job(arch, rung=1)))[1] for arch in itertools.islice(table.space.enumerate(), 2)]
+    first, second = (result.measurements for result in read)
+    assert "train_loss" not in first  # an empty cell
+    assert second == {"accuracy": 51.0, "train_loss": 1.9, "train_s": 40.0}
+    assert table.numbers != load_table("grid", written(frame)).numbers
+
+
 def test_a_pool_has_only_its_rows_as_members(written):
     whole = load_table("grid", written()).space
     pool = load_table("grid", written(grid().iloc[[0, 1, 5]], name="pool.csv")).space
@@ -179,6 +191,7 @@ def test_the_baseline_is_the_first_row_with_the_values_given(written):
         ({"rungs": [RungConf(2, ["earl"])]}, r"table\.rungs\[0\]\.accuracy: no column 'earl'.*Did you mean 'early'"),
         ({"rungs": [RungConf(2, ["early"], "hour")]}, r"table\.rungs\[0\]\.seconds: no column 'hour'.*Did you mean 'hours'"),
         ({"measurements": {"latency_ms": "latncy"}}, r"table\.measurements\.latency_ms: no column 'latncy'"),
+        ({"rungs": [RungConf(2, ["early"], None, ["los"])]}, r"table\.rungs\[0\]\.loss: no column 'los'; known: op.first"),
         ({"rungs": [RungConf(2, ["depth"])]}, "column 'depth' is one of table.choices too"),
         ({"measurements": {"latency_ms": "op.first"}}, "column 'op.first', row 1: given 'conv'; allowed: a number"),
         ({"choices": ["depth"]}, r"rows 1 and 4 have the same choices \(depth=1\); leave one out or.*table\.seed="),
@@ -197,6 +210,7 @@ def test_faults_of_mapping_and_table_name_the_column_and_the_file(written, chang
         ({"rungs": []}, r"table\.rungs: none given"),
         ({"rungs": [RungConf(2, ["early"]), RungConf(2, ["late0"])]}, r"epochs \[2, 2\] given"),
         ({"rungs": [RungConf(2, [])]}, r"table\.rungs\[0\]\.accuracy: no column"),
+        ({"rungs": [RungConf(2, ["late0", "late1"], None, ["early"])]}, r"table\.rungs\[0\]\.loss: 1 given beside 2 of accuracy"),
         ({"metric": {"accuracy": "mx"}}, "Did you mean 'max'"),
         ({"metric": {}}, "one name and its direction"),
         ({"measurements": {"accuracy": "early"}}, "measured by training"),

@@ -189,6 +189,27 @@ def test_a_first_rung_that_ranks_at_random_is_warned_of(writer, variant_of):
     assert "promoted: alike by selection" in warning(load(run.directory), agreements(load(run.directory)))
 
 
+@pytest.mark.parametrize("direction", ["max", "min"])
+def test_a_training_loss_that_ranks_where_the_accuracy_does_not_is_told(writer, variant_of, direction):
+    better = 1 if direction == "max" else -1
+    run, rng = writer(objectives={"miou": direction, "latency_ms": "min"}), random.Random(1)
+    run.trial(named("segformer_b2"), latency=100.0, miou=0.3, rungs=2)
+    for k in range(24):
+        number = run.ask(variant_of(rng), rung=2)
+        run.rung(number, 0, latency_ms=50.0 + k)
+        run.rung(number, 1, miou=rng.random(), train_loss=2 - better * k / 100)
+        run.rung(number, 2, miou=k / 100, train_loss=1.0)
+        run.end(number, "ok", "")
+    by_accuracy, by_loss = agreements(load(run.directory))
+    assert (by_accuracy.by_loss, by_loss.by_loss) == (False, True)
+    assert by_loss.tau == pytest.approx(1)
+    told = warning(load(run.directory), (by_accuracy, by_loss))
+    assert "Rung 1 does not rank networks reliably. mIoU: tau " in told
+    assert "Its training loss does, which search=paredown goes by as well. Training loss, for mIoU: tau 1.00 with rung 2" in told
+    assert "Do not stop" not in told
+    assert "training loss, for mIoU" in report.write(run.directory).read_text(encoding="utf-8")
+
+
 def test_the_interval_of_tau_narrows_with_the_trials_and_holds_the_value():
     rng = np.random.default_rng(3)
     widths = []

@@ -54,6 +54,18 @@ def test_seeds_are_told_apart_equals_are_taken_once_and_what_stopped_is_left_out
     assert [training.score for training in first.rungs[-1]] == [0.3, 0.2]
 
 
+def test_training_losses_come_along(writer, variant_of, tmp_path):
+    run = writer()
+    for n in range(2):
+        number = run.ask(variant_of(random.Random(n)))
+        run.rung(number, 0, latency_ms=50.0)
+        for rung in (1, 2, 3):
+            run.rung(number, rung, miou=0.1 * rung, train_loss=3.0 - rung - 0.1 * n, train_s=1.0)
+        run.end(number, "ok", "")
+    rows = load_table("losses", written(tmp_path, run.directory, name="losses")).rows.by_key.values()
+    assert [[rung[0].loss for rung in row.rungs] for row in rows] == [[2.0, 1.0, 0.0], [1.9, 0.9, pytest.approx(-0.1)]]
+
+
 def test_what_only_another_option_lacks_is_no_choice(full):
     choices = recorded([load(full)]).mapping["choices"]
     assert "stage1.mixer" in choices
