@@ -39,7 +39,7 @@ class Agreement:
     @property
     def label(self) -> str:
         label = figure(self.measurement).label
-        return f"training loss, for {label}" if self.by_loss else label
+        return f"Training loss, for {label}" if self.by_loss else label
 
     @property
     def reliable(self) -> bool:
@@ -78,7 +78,7 @@ def warning(run: Run, found: tuple[Agreement, ...]) -> str:
         by_loss = {a.measurement: a for a in first if a.by_loss and a.reliable}
         if all(a.measurement in by_loss for a in bad):
             better = "; ".join(_told(by_loss[a.measurement]) for a in bad)
-            advice = f"Its training loss does, which search=paredown goes by as well. {better[0].upper()}{better[1:]}"
+            advice = f"Its training loss does, which search=paredown goes by as well. {better}"
         else:
             advice = "Do not stop networks there: train the first rung longer (schedule.rungs)"
         return f"Rung {bad[0].rung} does not rank networks reliably. {told}.{kept if bad[0].stopped else ''} {advice}."

@@ -207,7 +207,7 @@ def test_a_training_loss_that_ranks_where_the_accuracy_does_not_is_told(writer, 
     assert "Rung 1 does not rank networks reliably. mIoU: tau " in told
     assert "Its training loss does, which search=paredown goes by as well. Training loss, for mIoU: tau 1.00 with rung 2" in told
     assert "Do not stop" not in told
-    assert "training loss, for mIoU" in report.write(run.directory).read_text(encoding="utf-8")
+    assert "Training loss, for mIoU" in report.write(run.directory).read_text(encoding="utf-8")
 
 
 def test_the_interval_of_tau_narrows_with_the_trials_and_holds_the_value():
