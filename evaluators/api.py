@@ -10,6 +10,9 @@ from space import Arch
 Measurements = Mapping[str, float | int | str | None]
 """Measurement name -> value; units end the name (`latency_ms`). Never NaN: an absent reading is None."""
 
+TRAIN_LOSS = "train_loss"
+"""A measurement of every rung k > 0, whatever the task: the mean loss of the training batches of its last epoch."""
+
 
 @dataclass(frozen=True)
 class Job:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from evaluators.api import Job, Measurements, Outcome, RungResult
+from evaluators.api import TRAIN_LOSS, Job, Measurements, Outcome, RungResult
 from evaluators.limits import excess
 from evaluators.tables.mapping import TableConf
 from evaluators.tables.recorded_space import RecordedSpace, recorded_space, space_conf
@@ -119,7 +119,7 @@ class RecordedTrainings:
         before = row.training(rung - 1, seed) if rung > 1 and not self.conf.separate else None
         spent = before.seconds if before is not None and before.seconds is not None else 0.0
         seconds = {} if training.seconds is None else {"train_s": max(0.0, training.seconds - spent)}
-        loss = {} if training.loss is None else {"train_loss": training.loss}
+        loss = {} if training.loss is None else {TRAIN_LOSS: training.loss}
         return {self.conf.metric_name: training.score, **loss, **seconds}
 
     def check(self) -> str:

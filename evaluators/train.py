@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from evaluators.api import RungResult
+from evaluators.api import TRAIN_LOSS, RungResult
 from evaluators.augmentation import mixed, resized
 from evaluators.average import make_average
 from evaluators.best import Best
@@ -205,7 +205,7 @@ class Training:
         images = min(len(self.samples), self.steps * self.schedule.batch_size) * epochs
         self.begun = (self.epoch, self.train_s)
         return scores | {
-            "train_loss": self.loss,
+            TRAIN_LOSS: self.loss,
             "train_s": self.train_s,
             "images_per_s": images / seconds,
             "train_threads": torch.get_num_threads(),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import kendalltau, spearmanr
 
+from evaluators.api import TRAIN_LOSS
 from report.figures import figure
 from report.run import Run
 from search.objectives import Objective
@@ -14,7 +15,6 @@ from search.objectives import Objective
 ENOUGH = 5
 """Fewer networks than this say nothing about a ranking."""
 RESAMPLES = 1000
-LOSS = "train_loss"
 MOST = 1000
 """Trials that an interval is taken from: of more, so many drawn at random, which makes it wider rather than narrower."""
 
@@ -63,7 +63,7 @@ def agreements(run: Run) -> tuple[Agreement, ...]:
         for by_loss in (False, True)
         for goal in run.goals
         for rung in range(1, last)
-        if not (by_loss and goal.name == LOSS)
+        if not (by_loss and goal.name == TRAIN_LOSS)
     ]
     return tuple(agreement for agreement in found if agreement is not None)
 
@@ -106,7 +106,7 @@ def stopped(run: Run) -> int:
 
 def _agreement(run: Run, goal: Objective, rung: int, last: int, *, by_loss: bool) -> Agreement | None:
     """None where too few trials have both, or all have the same."""
-    name, told = goal.name, LOSS if by_loss else goal.name
+    name, told = goal.name, TRAIN_LOSS if by_loss else goal.name
     pairs = [(t.rungs.get(rung, {}).get(told), t.rungs.get(last, {}).get(name)) for t in run.trials if t.kind == "ok"]
     whole = [(early, late) for early, late in pairs if isinstance(early, int | float) and isinstance(late, int | float)]
     early, late = zip(*whole, strict=True) if whole else ((), ())

@@ -12,12 +12,12 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from evaluators.api import TRAIN_LOSS
 from report.figures import LEADING
 from report.run import Run, Trial
 from space.places import INACTIVE, places
 
 SEED = "seed"
-LOSS = "train_loss"
 HEAD = "# Written by `python -m report table`, which replaces it when it is run again.\n"
 
 
@@ -48,8 +48,8 @@ def recorded(runs: Sequence[Run]) -> Recorded:
     given = [{name: value for name, value in places(trial.arch.arch).items() if value != INACTIVE} for trial in trials]
     varied = _varied(given)
     measured = _measured(first, trials)
-    lossless = metric == LOSS or not any(LOSS in read for trial in trials for read in trial.rungs.values())
-    told = ["train_s"] if lossless else [LOSS, "train_s"]
+    lossless = metric == TRAIN_LOSS or not any(TRAIN_LOSS in read for trial in trials for read in trial.rungs.values())
+    told = ["train_s"] if lossless else [TRAIN_LOSS, "train_s"]
     lines = []
     for trial, found in zip(trials, given, strict=True):
         line = {name: found.get(name, "") for name in varied}
@@ -62,7 +62,7 @@ def recorded(runs: Sequence[Run]) -> Recorded:
         "choices": varied,
         "rungs": [
             {"epochs": n, "accuracy": [f"{metric}_{n}"], "seconds": f"train_s_{n}"}
-            | ({"loss": [f"{LOSS}_{n}"]} if LOSS in told else {})
+            | ({"loss": [f"{TRAIN_LOSS}_{n}"]} if TRAIN_LOSS in told else {})
             for n in first.rungs
         ],
         "measurements": {name: name for name in measured},

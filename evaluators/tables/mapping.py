@@ -6,11 +6,12 @@ from fnmatch import fnmatchcase
 from itertools import pairwise
 from typing import Any
 
+from evaluators.api import TRAIN_LOSS
 from registry import nearest
 
 DIRECTIONS = ("min", "max")
 ACCURACY = {"accuracy": "max"}
-TAKEN = ("train_s", "train_loss")  # measurements that a replay writes itself
+TAKEN = ("train_s", TRAIN_LOSS)  # measurements that a replay writes itself
 
 
 @dataclass(frozen=True)

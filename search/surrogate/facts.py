@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from evaluators.api import TRAIN_LOSS
 from search.asks import Record, Records
 from search.objectives import Objective, point
 from search.pareto import ranks
 from search.surrogate.features import Encoding
-
-LOSS = "train_loss"
-"""Of the batches that a training has gone through: read along with the objectives of a rung."""
 
 SIZES = ("params_m", "macs_g")
 """Measured before training and telling of accuracy, objective or not."""
@@ -185,7 +183,7 @@ class Facts:
         self.whole.setdefault(rung, []).append(known)
         for goal in self.goals:
             if goal.name in values:
-                loss = np.nan if goal.name == LOSS else values.get(LOSS, np.nan)
+                loss = np.nan if goal.name == TRAIN_LOSS else values.get(TRAIN_LOSS, np.nan)
                 self.readings[goal.name].add(known, rung, -goal.sign * values[goal.name], loss)
 
     def _heard_of(self, record: Record) -> Known:
