@@ -324,13 +324,13 @@ def explain(error: Exception, arguments: list[str]) -> str:
         if "DictConfig with ListConfig" in reason:
             reason = f"this is a hole; a list is fixed as its only choice: {key}.choice=[{value}]"
         return f"{key}: given {value}; {reason}"
-    if unknown := re.search(r"Could not override '([^']+)'", text):
-        return about_unknown(unknown[1], text, known_keys(arguments))
-    unread = error.__context__  # what OmegaConf said while Hydra merged a yaml
-    if isinstance(unread, ConfigKeyError) and dataclasses.is_dataclass(unread.object_type):
+    unknown = re.search(r"Could not override '([^']+)'", text)
+    unread = error.__context__  # what OmegaConf said while Hydra merged a yaml, or a list of mappings
+    within = isinstance(unread, ConfigKeyError) and dataclasses.is_dataclass(unread.object_type)
+    if within and not (unknown and str(unread.key) in unknown[1].split(".")):
         known = [entry.name for entry in dataclasses.fields(unread.object_type)]
         return f"{unread.full_key}: unknown key '{unread.key}'; {nearest(str(unread.key), known)} ({text.splitlines()[0]})"
-    return text
+    return about_unknown(unknown[1], text, known_keys(arguments)) if unknown else text
 
 
 def known_keys(arguments: list[str]) -> list[str]:

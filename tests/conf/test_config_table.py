@@ -188,3 +188,10 @@ def test_a_replay_runs_stops_and_goes_on_as_any_other(project):
     assert all((folder / name).stat().st_size for name in ("config.yaml", "front.csv", "front.png", "report.html"))
     assert list((folder / "arches").glob("*.yaml"))
     assert "nothing to train" in run(*options, "schedule=smoke", code=1)
+
+
+def test_a_misspelt_part_of_a_rung_is_named(project):
+    given = command(project, "table.rungs=[{epochs: 1, accuracy: [early], los: [ms]}]")
+    with pytest.raises((HydraException, OmegaConfBaseException)) as error:
+        loaded(project, given[-1])
+    assert "unknown key 'los'; known: epochs, accuracy, seconds, loss. Did you mean 'loss'?" in explain(error.value, given)
