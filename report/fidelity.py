@@ -70,12 +70,13 @@ def agreements(run: Run) -> tuple[Agreement, ...]:
 
 def warning(run: Run, found: tuple[Agreement, ...]) -> str:
     """What to be told where the first rung cannot be relied on; '' where it can, or where nothing depends on it."""
-    first = [a for a in found if a.rung == min(b.rung for b in found)]
-    bad = [a for a in first if not a.reliable and not a.by_loss]
+    own = [a for a in found if not a.by_loss]
+    first = min((a.rung for a in own), default=1)
+    bad = [a for a in own if a.rung == first and not a.reliable]
     if bad:
         told = "; ".join(map(_told, bad))
         kept = " The trials behind this are those that were promoted: alike by selection, they rank worse than all would."
-        by_loss = {a.measurement: a for a in first if a.by_loss and a.reliable}
+        by_loss = {a.measurement: a for a in found if a.by_loss and a.rung == first and a.reliable}
         if all(a.measurement in by_loss for a in bad):
             better = "; ".join(_told(by_loss[a.measurement]) for a in bad)
             advice = f"Its training loss does, which search=paredown goes by as well. {better}"
@@ -83,7 +84,7 @@ def warning(run: Run, found: tuple[Agreement, ...]) -> str:
             advice = "Do not stop networks there: train the first rung longer (schedule.rungs)"
         return f"Rung {bad[0].rung} does not rank networks reliably. {told}.{kept if bad[0].stopped else ''} {advice}."
     early = stopped(run)
-    if early and not found:
+    if early and not own:
         few = f"fewer than {ENOUGH} trials went on to the last"
         return f"Rung 1 decided on {early} networks, and how well it ranks is not known: {few}, too few to say."
     return ""

@@ -26,7 +26,7 @@ def scores(accuracies: np.ndarray, losses: np.ndarray, rungs: np.ndarray, rows: 
             continue
         both = np.column_stack([found[at], Warp.of(-losses[at])(-losses[at])])
         mixed = both @ weights(both, ends[rows[at]])
-        found[at] = mixed * found[at].std() / max(mixed.std(), 1e-9)
+        found[at] = mixed * both.std(0).max() / max(mixed.std(), 1e-9)  # accuracies all at the floor leave it to the loss
     return found
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from search.surrogate.score import ALIKE, scores, weights
+from search.surrogate.warp import Warp
 
 LAST = 2
 TOLD = np.random.default_rng(0).standard_normal((60, 3))
@@ -49,9 +50,16 @@ def test_without_losses_accuracies_stay_what_they_are():
     assert scores(np.zeros(0), np.zeros(0), np.zeros(0, int), np.zeros(0, int), LAST).shape == (0,)
 
 
-def test_a_score_has_the_spread_of_the_accuracies_and_no_loss_counts_against_its_network():
+def test_where_all_accuracies_are_at_the_floor_the_loss_tells():
+    accuracies, losses, *rest = read(accuracy=0.6, loss=0.8, whole=4)
+    accuracies[:60] = 0.0
+    assert agreement(scores(accuracies, losses, *rest)) > 0.7
+
+
+def test_a_score_has_the_spread_of_what_it_is_made_of_and_no_loss_counts_against_its_network():
     accuracies, losses, *rest = read(accuracy=0.6, loss=0.6, whole=10)
-    assert scores(accuracies, losses, *rest)[:60].std() == pytest.approx(accuracies[:60].std())
+    spread = max(accuracies[:60].std(), Warp.of(-losses[:60])(-losses[:60]).std())
+    assert scores(accuracies, losses, *rest)[:60].std() == pytest.approx(spread)
     both = np.column_stack([TOLD[:, 0], -TOLD[:, 0]])
     assert (weights(both, TOLD[:, 0]) >= 0).all()
     assert (weights(-np.abs(both[:, :1]) * [1, 1], np.abs(TOLD[:, 0])) == ALIKE).all()  # both against: chance, so as before
