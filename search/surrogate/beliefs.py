@@ -111,7 +111,7 @@ def _warps(at: np.ndarray, values: np.ndarray, rungs: int) -> tuple[Warp, ...]:
 def _told(read: Readings, rungs: int, count: int) -> tuple[tuple[Warp, ...], np.ndarray]:
     """The warps that the first `count` readings ask for, and what these say, warped: of a rung before the last its loss too."""
     at, raw = read.rungs[:count], read.values[:count]
-    warps, values = _warps(at, raw, rungs), np.empty(count)
+    warps, values = _warps(at, raw, rungs), np.empty(len(raw))  # fewer than `count` where the search has just begun
     for rung, warp in enumerate(warps, start=1):
         values[at == rung] = warp(raw[at == rung])
     return warps, scores(values, read.losses[:count], at, read.rows[:count], rungs)

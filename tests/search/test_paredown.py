@@ -1,3 +1,4 @@
+import itertools
 import random
 from dataclasses import replace
 from statistics import mean, median, quantiles
@@ -139,6 +140,22 @@ def test_one_rung_three_objectives_and_asynchronous_workers():
             records = replay(SPACE, conf, Instant(), workers=workers).records
             assert sum(record.proposal.rung == conf.rung for record in records) >= 3
             assert front(records, conf.goals)
+
+
+def test_two_members_trained_to_the_end_are_enough_to_believe_something():
+    drawn = replay(SPACE, strategy("random", trials=2, rungs=[1, 9], baseline=False), Telling()).records
+    conf = strategy("paredown", rungs=[1, 9])
+    assert Outlook.of(facts_of(drawn, encoding(SPACE), conf.goals), drawn, conf.plan, sampled(SPACE), len(drawn)) is not None
+
+
+@pytest.mark.parametrize("full", [2, 3, 4, 5, 6])
+@pytest.mark.parametrize("rungs", [[1, 2], [1, 3, 9]])
+def test_the_smallest_budgets_are_spent_and_nothing_more(full, rungs):
+    conf = strategy("paredown", rungs=rungs, budget=f"{full} full")
+    for evaluate, workers in itertools.product((Instant(), Telling()), (1, 2, 3)):
+        records = replay(SPACE, conf, evaluate, workers=workers).records
+        assert epochs(records, conf.rungs) <= full * rungs[-1]
+        assert any(record.proposal.rung == conf.rung for record in records)
 
 
 def test_a_budget_in_trials_ends_it():
