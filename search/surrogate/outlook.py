@@ -18,8 +18,8 @@ from space import Arch
 
 FINAL = norm.ppf((np.arange(24) + 0.5) / 24)  # quantiles of what a full training may come to
 SHOWN = norm.ppf((np.arange(8) + 0.5) / 8)  # and of what a short one may show
-WORST = 0.1  # the reference is what so many random members are believed to be worse than in what training tells,
-DEAREST = 0.05  # and so many in what is known before
+FENCE = 1.5  # quartile ranges beyond the quartiles, from where on values are outliers (Tukey 1977)
+DEAREST = 0.05  # the reference of what is known before training is what so many random members are dearer than
 HOPE = 3.0  # standard deviations by which a member may at most be cheaper than it looks, until it is measured
 CHANCE = 1.0  # by so many at least a member may look dearer than a limit and be measured all the same
 THOUGHT = 300  # trials that are thought of again; by the fronts of their rungs, and the newest
@@ -29,7 +29,7 @@ HOPEFUL = 256  # members whose gain is worked out
 SHORTLIST = 64  # members whose short training is thought through
 LOOKING = 0.4  # part of the epochs for trainings to the first rung; as long as they have had less, what is left to pay costs them
 CHEAP = 0.25  # so much of its price: what they read also tells of other members, which their own promise leaves out
-LEAST = 2  # readings of the last rung to believe anything of it
+LEAST = 2  # readings of the last rung to believe anything of it, with as many of others beside or, where there are none, one more
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Outlook:
             raise ValueError(f"search=paredown: none of the objectives ({given}) needs training; use search=nsga2")
         last = len(plan.rungs)
         whole = facts.whole.get(last, [])
-        if len(whole) < LEAST or facts.ended < len(whole) + (2 if last > 1 else 1):
+        if len(whole) < LEAST or facts.ended < (len(whole) + 2 if last > 1 else LEAST + 1):
             return None
         costs = _costs(facts, names, before)
         believed = [Beliefs.of(goal, facts, costs, last) for goal in trained]
@@ -308,9 +308,16 @@ def _reference(
     at = costs.standardised(readings)
     expected = np.column_stack([b.back(b.process.predict(sample, at, (last,))[0][:, 0], last) for b in believed])
     there = _signed(free, costs.names, readings)
-    worst = [*np.quantile(expected, 1 - WORST, axis=0), *np.quantile(there, 1 - DEAREST, axis=0)]
+    seen = [*map(worst, expected.T), *np.quantile(there, 1 - DEAREST, axis=0)]
     goals = [*trained, *free]
     given = [
-        goal.sign * plan.reference[goal.name] if goal.name in plan.reference else at for goal, at in zip(goals, worst, strict=True)
+        goal.sign * plan.reference[goal.name] if goal.name in plan.reference else at for goal, at in zip(goals, seen, strict=True)
     ]
     return np.array(given, float), np.concatenate([expected[:, 1:].min(0), there.min(0)])
+
+
+def worst(expected: np.ndarray) -> float:
+    """Of values to be minimised the largest that is no outlier: networks that fail to learn do not say what counts, and those that
+    are cheap and less accurate than most do count."""
+    low, high = np.quantile(expected, [0.25, 0.75])
+    return float(expected[expected <= high + FENCE * (high - low)].max())
