@@ -2,7 +2,7 @@
 
     python benchmarks/strategies.py --table nasbench201 --file nasbench201_cifar10.csv.gz [--latency latency_raspi4_ms]
         [--strategies paredown,mutate,optuna-tpe] [--skip gp,optuna-gp] [--seeds 20] [--budgets 25 50 100] [--workers 1]
-        [--jobs 2] [--picture curves.png]
+        [--jobs 2] [--one-rung] [--picture curves.png]
 
 Shares of the true front's hypervolume (median and quartiles over seeds); budgets in full trainings, a shorter one charged by
 its epochs. A search learns from one recorded training of each member; it is judged by the mean over all recorded seeds, and only
@@ -283,6 +283,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--budgets", type=float, nargs="+", default=[25, 50, 100], help="in full trainings")
     parser.add_argument("--workers", type=int, default=1, help="simulated, of our strategies")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--one-rung", action="store_true", help="the last rung alone: nobody may train shorter")
     parser.add_argument("--picture", type=Path, help="curves are drawn here: .png, .svg, .pdf")
     return parser.parse_args()
 
@@ -293,7 +294,9 @@ def bench_of(given: argparse.Namespace) -> Bench:
     measurements = {**mapping.measurements, **({COST: given.latency} if given.latency else {})}
     if COST not in measurements:
         raise ValueError(f"--latency: not given, and the mapping has no {COST}; expected the column of the cost")
-    return Bench(given.table, replace(mapping, file=str(given.file.resolve()), measurements=measurements), given.reference)
+    rungs = mapping.rungs[-1:] if given.one_rung else mapping.rungs
+    mapping = replace(mapping, file=str(given.file.resolve()), measurements=measurements, rungs=rungs)
+    return Bench(given.table, mapping, given.reference)
 
 
 def main() -> None:

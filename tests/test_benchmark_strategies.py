@@ -1,11 +1,13 @@
 """The pure parts of benchmarks/strategies.py: what is judged, and by what."""
 
 import itertools
+from argparse import Namespace
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from benchmarks.strategies import PEERS, Bench, Truth, contenders, measure, searched, studied, told, undominated, within
+from benchmarks.strategies import PEERS, Bench, Truth, bench_of, contenders, measure, searched, studied, told, undominated, within
 from evaluators.tables.mapping import RungConf, TableConf
 
 
@@ -32,6 +34,14 @@ def test_the_share_of_all_members_is_one_and_that_of_none_nothing(bench):
     assert judge.share([]) == 0
     assert judge.share([space.fill({"a": a, "b": 0}) for a in range(10)]) == pytest.approx(1)
     assert 0 < judge.share([space.fill({"a": 5, "b": 9})]) < 1
+
+
+@pytest.mark.parametrize(("one_rung", "epochs"), [(False, [12, 200]), (True, [200])])
+def test_the_last_rung_may_be_the_only_one(one_rung, epochs):
+    wanted = {"config_dir": None, "latency": "latency_raspi4_ms", "reference": 80.0, "one_rung": one_rung}
+    found = bench_of(Namespace(table="nasbench201", file=Path("table.csv"), **wanted)).conf
+    assert list(found.epochs) == epochs
+    assert found.measurements["latency_ms"] == "latency_raspi4_ms"
 
 
 def test_a_reference_that_nobody_beats_is_refused(bench):
