@@ -111,7 +111,7 @@ def _warps(at: np.ndarray, values: np.ndarray, rungs: int) -> tuple[Warp, ...]:
 def _told(read: Readings, rungs: int, count: int) -> tuple[tuple[Warp, ...], np.ndarray]:
     """The warps that the first `count` readings ask for, and what these say, warped: of a rung before the last its loss too."""
     at, raw = read.rungs[:count], read.values[:count]
-    warps, values = _warps(at, raw, rungs), np.empty(len(raw))  # fewer than `count` where the search has just begun
+    warps, values = _warps(at, raw, rungs), np.empty(count)
     for rung, warp in enumerate(warps, start=1):
         values[at == rung] = warp(raw[at == rung])
     return warps, scores(values, read.losses[:count], at, read.rows[:count], rungs)
@@ -155,7 +155,7 @@ def measured(facts: Facts, costs: Costs, trials: Sequence[Known]) -> np.ndarray:
 
 def _stage(count: int) -> int:
     """The number of readings that the hyperparameters are fitted to: it stays while the readings grow a little."""
-    stage = FEW
+    stage = min(FEW, count)  # fewer than that are a stage of their own: what is fitted to them must not stay for more
     while int(stage * REFIT) + 2 <= count:
         stage = int(stage * REFIT) + 2
     return stage

@@ -113,8 +113,9 @@ def test_where_measuring_takes_as_long_as_training_fewer_members_are_only_measur
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_an_ask_answers_the_same_in_a_process_that_knows_nothing_of_the_ones_before(workers, monkeypatch):
-    conf = strategy("paredown", rungs=[1, 9], budget="10 full", baseline=False)
+@pytest.mark.parametrize(("rungs", "budget", "looks"), [([1, 9], "10 full", 6), ([1, 3], "4 full", 0), ([4], "12 full", 6)])
+def test_an_ask_answers_the_same_in_a_process_that_knows_nothing_of_the_ones_before(rungs, budget, looks, workers, monkeypatch):
+    conf = strategy("paredown", rungs=rungs, budget=budget, baseline=False)
     straight = replay(SPACE, conf, Instant(), workers=workers).records
     ask = Paredown.ask
 
@@ -125,7 +126,7 @@ def test_an_ask_answers_the_same_in_a_process_that_knows_nothing_of_the_ones_bef
     monkeypatch.setattr(Paredown, "ask", afresh)
     resumed = replay(SPACE, conf, Instant(), workers=workers).records
     assert [record.proposal for record in resumed] == [record.proposal for record in straight]
-    assert sum(record.proposal.rung == 0 for record in straight) > 5
+    assert sum(record.proposal.rung == 0 for record in straight) >= looks
 
 
 def test_one_rung_three_objectives_and_asynchronous_workers():
@@ -149,7 +150,7 @@ def test_two_members_trained_to_the_end_are_enough_to_believe_something():
 
 
 @pytest.mark.parametrize("full", [2, 3, 4, 5, 6])
-@pytest.mark.parametrize("rungs", [[1, 2], [1, 3, 9]])
+@pytest.mark.parametrize("rungs", [[4], [1, 2], [1, 3, 9]])
 def test_the_smallest_budgets_are_spent_and_nothing_more(full, rungs):
     conf = strategy("paredown", rungs=rungs, budget=f"{full} full")
     for evaluate, workers in itertools.product((Instant(), Telling()), (1, 2, 3)):
