@@ -35,7 +35,6 @@ PARENTS = 8  # members whose neighbours are considered,
 NEIGHBOURS = 32  # and so many of each
 KEPT = 10  # asks for which a random member is considered
 LOOKS = 16  # members measured in a row before one is trained
-SAMPLE = 200  # random members that stand for the space
 ENOUGH = 0.005  # part of the hypervolume: with a budget in members, trials that promise less are not taken further
 
 
@@ -162,7 +161,7 @@ class Paredown(Strategy):
     def thought(
         self, space: Space, facts: Facts, records: Records, waiting: Sequence[Known], newest: int, *, fresh: bool
     ) -> "Moment | None":
-        outlook = Outlook.of(facts, records, self.plan, sampled(space), newest)
+        outlook = Outlook.of(facts, records, self.plan, newest)
         if outlook is None:
             return None
         going_on = outlook.rated([known for known in waiting if known.reached > 0 or fresh])
@@ -242,10 +241,3 @@ def members_drawn(space: Space, seed: int, number: int, count: int) -> tuple[Arc
     """The random members that ask `number` adds to those of the asks before it: drawing is dear in large spaces."""
     rng = random.Random(f"{seed}/{number}/drawn")
     return tuple(space.sample(rng) for _ in range(count))
-
-
-@lru_cache(maxsize=8)
-def sampled(space: Space) -> np.ndarray:
-    """Random members that stand for the space, the same ones in every process, encoded."""
-    rng = random.Random("sample")
-    return encoding(space)([space.sample(rng) for _ in range(SAMPLE)])

@@ -1,5 +1,6 @@
 """A member of a space as numbers a model can compare: which option each hole has, and how often a question is answered alike."""
 
+import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from space import Arch, Space
 
 ABSENT = -1
 """The index of a hole that does not exist in a member, because the option that opens it was not chosen."""
+SAMPLE = 200  # random members that stand for the space
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +42,18 @@ class Encoding:
         found = (at == key).astype(float)
         found[:, steps] = np.where(at[:, steps] == ABSENT, 0.5, at[:, steps] > key[steps])
         return found * size, hole_of
+
+    @cached_property
+    def sample(self) -> np.ndarray:
+        """Random members that stand for the space, the same ones in every process, as integers."""
+        rng = random.Random("sample")
+        return self([self.space.sample(rng) for _ in range(SAMPLE)])
+
+    @cached_property
+    def apart(self) -> tuple[float, float]:
+        """How far apart two random members are, squared, on average: by `coordinates` and by `counts`."""
+        by_option, by_count = (float(2 * at.var(0).sum()) for at in (self.coordinates(self.sample)[0], self.counts(self.sample)))
+        return by_option, by_count
 
     @cached_property
     def _coordinates(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -18,6 +18,8 @@ from search.surrogate.likeness import PLANE, Likeness, Points
 
 OFFSET = 0.5  # variance of what all members have in common
 JITTER = 1e-6
+ALIKE = 5.0  # holes that random members of a small space differ in, each of full weight,
+COUNTED = 2.0  # and how far apart their counts are
 PARTS = ("holes", "near", "line", "count")  # the ways to compare, each with a variance
 
 
@@ -42,8 +44,11 @@ class Prior:
     deviation: np.ndarray
 
     @classmethod
-    def of(cls, holes: int, costs: int, rungs: int, places: int = 0) -> "Prior":
-        rows = [("hole", 0.3, 1.0)] * holes + [("cost", 0.5, 1.0)] * costs + [("spread", 0.3, 1.0)]
+    def of(cls, holes: int, costs: int, rungs: int, places: int = 0, apart: tuple[float, float] = (ALIKE, COUNTED)) -> "Prior":
+        """`apart`: see `Encoding.apart`. The more holes two random members differ in, the less each is taken to matter: else, where
+        there are a hundred, no member would tell anything of another, and a change of one would be as good as a new network."""
+        hole, spread = (0.3 * few / max(few, most) for few, most in zip((ALIKE, COUNTED), apart, strict=True))
+        rows = [("hole", hole, 1.0)] * holes + [("cost", 0.5, 1.0)] * costs + [("spread", spread, 1.0)]
         rows += [("g holes", 1.0, 0.7), ("g near", 0.3, 1.0), ("g line", 0.1, 1.5), ("g count", 0.3, 1.0)]
         rows += [("d holes", 0.1, 1.0), ("d near", 0.1, 1.0), ("d line", 0.1, 1.5), ("d count", 0.02, 1.0)]
         rows += [("place", 1.0, 1.0)] * places  # itself: mean 0
@@ -71,7 +76,8 @@ class GaussianProcess:
     prior: Prior = field(init=False)
 
     def __post_init__(self) -> None:
-        prior = Prior.of(self.data.members.shape[1], self.data.costs.shape[1], self.rungs, self._placed * PLANE)
+        holes, costs = self.data.members.shape[1], self.data.costs.shape[1]
+        prior = Prior.of(holes, costs, self.rungs, self._placed * PLANE, self.encoding.apart)
         object.__setattr__(self, "prior", prior)
         if self.theta is None:
             object.__setattr__(self, "theta", prior.mean)

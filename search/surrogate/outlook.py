@@ -13,6 +13,7 @@ from search.pareto import ranks
 from search.records import Records
 from search.surrogate.beliefs import Beliefs, Costs, cost_names, measured
 from search.surrogate.facts import Facts, Known
+from search.surrogate.features import Encoding
 from search.surrogate.improvement import Staircase
 from space import Arch
 
@@ -88,9 +89,8 @@ class Outlook:
     best: tuple[Known, ...] = field(repr=False)  # on the front of the last rung
 
     @classmethod
-    def of(cls, facts: Facts, records: Records, plan: Plan, sample: np.ndarray, before: int) -> "Outlook | None":
-        """None before there are readings enough. `sample`: random members of the space, encoded. What was measured of trials from
-        the number `before` on plays no part."""
+    def of(cls, facts: Facts, records: Records, plan: Plan, before: int) -> "Outlook | None":
+        """None before there are readings enough. What was measured of trials from the number `before` on plays no part."""
         names = cost_names(facts, plan.limits)
         free = tuple(goal for goal in facts.goals if goal.name in names)
         trained = tuple(goal for goal in facts.goals if goal.name not in names)
@@ -115,7 +115,7 @@ class Outlook:
             there = _signed(free, names, readings[to_the_end])
             accuracy = np.concatenate([accuracy, come[0]])
             known_of = np.concatenate([known_of, np.column_stack([*come[1:], there])])
-        reference, least = _reference(plan, trained, free, believed, costs, sample)
+        reference, least = _reference(plan, trained, free, believed, costs, facts.encoding)
         points = np.column_stack([accuracy[: len(whole)], known_of[: len(whole)]])
         best = tuple(known for known, level in zip(whole, ranks(points), strict=True) if level == 0)
         stairs = Staircase.of(accuracy, known_of, reference, least)
@@ -301,10 +301,11 @@ def _reference(
     free: Sequence[Objective],
     believed: Sequence[Beliefs],
     costs: Costs,
-    sample: np.ndarray,
+    encoding: Encoding,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The worst values that count, the uncertain objective first, and the least of the others; all to be minimised."""
-    last, readings = len(plan.rungs), costs.guess(believed[0].process.encoding, sample)
+    last, sample = len(plan.rungs), encoding.sample
+    readings = costs.guess(encoding, sample)
     at = costs.standardised(readings)
     expected = np.column_stack([b.back(b.process.predict(sample, at, (last,))[0][:, 0], last) for b in believed])
     there = _signed(free, costs.names, readings)

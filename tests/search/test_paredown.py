@@ -12,7 +12,7 @@ from search.objectives import point, with_metric
 from search.pareto import front, hypervolume
 from search.replay import replay
 from search.spending import epochs
-from search.strategy.paredown import Paredown, sampled
+from search.strategy.paredown import Paredown
 from search.surrogate import facts as facts_module
 from search.surrogate.facts import facts_of
 from search.surrogate.features import encoding
@@ -94,7 +94,7 @@ def test_short_trainings_are_cheaper_while_few_epochs_went_to_them(rungs, cheape
     drawn = replay(SPACE, strategy("random", trials=12, rungs=rungs, baseline=False), Instant()).records
     conf = strategy("paredown", rungs=rungs)
     facts = facts_of(drawn, encoding(SPACE), conf.goals)
-    outlook = Outlook.of(facts, drawn, conf.plan, sampled(SPACE), len(drawn))
+    outlook = Outlook.of(facts, drawn, conf.plan, len(drawn))
     assert outlook.discount == (CHEAP if cheaper else 1)
 
 
@@ -146,7 +146,7 @@ def test_one_rung_three_objectives_and_asynchronous_workers():
 def test_two_members_trained_to_the_end_are_enough_to_believe_something():
     drawn = replay(SPACE, strategy("random", trials=2, rungs=[1, 9], baseline=False), Telling()).records
     conf = strategy("paredown", rungs=[1, 9])
-    assert Outlook.of(facts_of(drawn, encoding(SPACE), conf.goals), drawn, conf.plan, sampled(SPACE), len(drawn)) is not None
+    assert Outlook.of(facts_of(drawn, encoding(SPACE), conf.goals), drawn, conf.plan, len(drawn)) is not None
 
 
 @pytest.mark.parametrize("full", [2, 3, 4, 5, 6])
@@ -244,7 +244,7 @@ def test_a_member_that_only_looks_over_a_limit_is_considered_however_dear_a_look
     drawn = replay(SPACE, strategy("random", trials=12, rungs=[1, 9], baseline=False), Slow()).records
     conf = strategy("paredown", rungs=[1, 9])
     facts = facts_of(drawn, encoding(SPACE), conf.goals)
-    outlook = Outlook.of(facts, drawn, conf.plan, sampled(SPACE), len(drawn))
+    outlook = Outlook.of(facts, drawn, conf.plan, len(drawn))
     assert outlook.hope == 0
     arches = list(SPACE.enumerate())
     best = int(outlook.rated_new(arches, price=0.0).rates.argmax())

@@ -82,6 +82,7 @@ class Plain(Encoding):
     """Of two holes that put the same question, with four words to answer it."""
 
     _sizes = (4, 4)
+    sample = np.stack(np.divmod(np.arange(16), 4), 1)
 
     def __init__(self):
         super().__init__(None, np.zeros(2, int), (((0, 1), 4),))
