@@ -18,8 +18,8 @@ from search.surrogate.likeness import PLANE, Likeness, Points
 
 OFFSET = 0.5  # variance of what all members have in common
 JITTER = 1e-6
-ALIKE = 5.0  # holes that random members of a small space differ in, each of full weight,
-COUNTED = 2.0  # and how far apart their counts are
+ALIKE = 5.0  # holes that random members of a small space differ in, where each has its full weight,
+COUNTED = 2.0  # and how far apart their counts lie there, squared
 PARTS = ("holes", "near", "line", "count")  # the ways to compare, each with a variance
 
 
@@ -44,7 +44,7 @@ class Prior:
     deviation: np.ndarray
 
     @classmethod
-    def of(cls, holes: int, costs: int, rungs: int, places: int = 0, apart: tuple[float, float] = (ALIKE, COUNTED)) -> "Prior":
+    def of(cls, holes: int, costs: int, rungs: int, places: int, apart: tuple[float, float]) -> "Prior":
         """`apart`: see `Encoding.apart`. The more holes two random members differ in, the less each is taken to matter: else, where
         there are a hundred, no member would tell anything of another, and a change of one would be as good as a new network."""
         hole, spread = (0.3 * few / max(few, most) for few, most in zip((ALIKE, COUNTED), apart, strict=True))
