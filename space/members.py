@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from registry import nearest
@@ -99,6 +99,14 @@ class Space:
             return None if broken(self.rules, plain) else Arch(self.network, plain)
 
         return Changes(tuple(steps(self.holes(), active)), make)
+
+    def neighbours(self, arch: Arch, rng: random.Random) -> Iterator[Arch]:
+        """The members nearest to member `arch`: its one-step changes, in random order."""
+        yield from (change.arch for change in _changes_of(self, arch).drawn(rng))
+
+    def nearest(self, values: Mapping[str, Any], rng: random.Random) -> Arch:
+        """The member to be had for these values, one for each hole: the one that has them, or a RuleError."""
+        return self.fill(values)
 
     @cached_property
     def _baseline_values(self) -> dict[str, Any]:
@@ -197,3 +205,9 @@ def _said_of(source: str) -> Iterator[None]:
         yield
     except ValueError as error:
         raise ValueError(f"{error} ({source})" if source else str(error)) from None
+
+
+@lru_cache(maxsize=512)
+def _changes_of(space: Space, arch: Arch) -> Changes:
+    """One object for each member, which keeps what was made of it."""
+    return space.changes(arch)

@@ -49,6 +49,22 @@ def test_a_reference_that_nobody_beats_is_refused(bench):
         Truth.of(Bench("bench", bench.conf, 95.0))
 
 
+def test_the_reference_is_the_worst_that_is_no_outlier_but_on_a_table_that_has_its_own(bench, tmp_path):
+    frame = pd.read_csv(tmp_path / "bench.csv")
+    frame.loc[frame["a"] == 0, ["late", "late2"]] = 10.0  # failed: a tenth of all
+    frame.to_csv(tmp_path / "bench.csv", index=False)
+    assert Truth.of(Bench("failed", bench.conf, None)).reference[0] == -81
+    given = {"file": Path("table.csv"), "config_dir": None, "latency": None, "one_rung": False, "reference": None}
+    assert bench_of(Namespace(table="nasbench201", **given)).reference == 80
+
+
+def test_searches_train_what_is_nearest_to_what_they_suggest_in_a_part_of_a_table(bench, tmp_path):
+    frame = pd.read_csv(tmp_path / "bench.csv")
+    frame[(frame["a"] + frame["b"]) % 5 == 0].to_csv(tmp_path / "bench.csv", index=False)
+    part = Bench("part", bench.conf, 80.0)
+    assert len(studied(part, "optuna-nsga2", 0, 12)) == 12
+
+
 @pytest.mark.parametrize("name", ["random", "optuna-tpe"])
 def test_a_search_spends_its_budget_on_full_trainings(bench, name):
     spending = studied(bench, name, 0, 12) if name in PEERS else searched(bench, name, 0, 12, 3)

@@ -1,10 +1,13 @@
 """A space whose members are exactly the rows of a table: all combinations of its choices, or the part that was trained."""
 
+import math
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, make_dataclass, replace
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from evaluators.tables.rows import Key
 from registry import nearest
@@ -36,6 +39,38 @@ class RecordedSpace(Space):
             return self.members.get(tuple({**choices, name: option}[each] for each in self._hole_names))
 
         return Changes(tuple(steps(self.holes(), choices)), make)
+
+    def neighbours(self, arch: Arch, rng: random.Random) -> Iterator[Arch]:
+        """Of a partial sample, which may have no two rows one step apart, all other members, the nearest first."""
+        if self.whole:
+            yield from super().neighbours(arch, rng)
+        else:
+            yield from (found for found in self._nearest(arch.arch, rng) if found is not arch)
+
+    def nearest(self, values: Mapping[str, Any], rng: random.Random) -> Arch:
+        """The member that differs in the fewest choices."""
+        found = self.members.get(tuple(values[name] for name in self._hole_names))
+        return found or next(self._nearest(values, rng))
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether every combination of the choices was recorded."""
+        return len(self.members) == math.prod(len(hole.options) for hole in self.holes())
+
+    def _nearest(self, values: Mapping[str, Any], rng: random.Random) -> Iterator[Arch]:
+        """All members by the number of choices that differ; those that differ in as many in random order."""
+        at = [hole.options.index(values[hole.name]) for hole in self.holes()]
+        differing = (self._options != np.array(at, np.int16)).sum(1)
+        shuffle = np.random.default_rng(rng.getrandbits(64)).permutation
+        for count in range(len(at) + 1):
+            yield from (self._listed[place] for place in shuffle(np.flatnonzero(differing == count)).tolist())
+
+    @cached_property
+    def _options(self) -> np.ndarray:
+        """(members, choices): the index of each option."""
+        index = [{option: place for place, option in enumerate(hole.options)} for hole in self.holes()]
+        rows = [[of[arch.arch[hole.name]] for of, hole in zip(index, self.holes(), strict=True)] for arch in self._listed]
+        return np.array(rows, np.int16)
 
     def size(self) -> Size:
         return Size(len(self.members), True, len(self.members))

@@ -166,15 +166,15 @@ class Strategy:
         return fresh or self.neighbour(space, records, rng)
 
     def neighbour(self, space: Space, records: Records, rng: Random) -> Arch | None:
-        """An unseen one-step change: of a member of the front, tried in random order, else of any member seen."""
+        """An unseen neighbour: of a member of the front, tried in random order, else of any member seen."""
         best = [record.proposal.arch for record in records.front(self.goals, self.rung)]
         found = self.changed(best, space, records, rng)
         return found or self.changed([record.proposal.arch for record in records], space, records, rng)
 
     def changed(self, arches: Sequence[Arch], space: Space, records: Records, rng: Random) -> Arch | None:
-        """An unseen one-step change of one of `arches`, tried in random order; those outside the space are passed over."""
+        """An unseen neighbour of one of `arches`, the nearest of it; these are tried in random order; those outside the space are passed over."""
         for arch in rng.sample(arches, len(arches)):
-            found = self.unseen((change.arch for change in space.changes(arch).drawn(rng)), records) if arch in space else None
+            found = self.unseen(space.neighbours(arch, rng), records) if arch in space else None
             if found is not None:
                 return found
         return None

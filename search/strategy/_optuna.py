@@ -41,7 +41,7 @@ class OptunaStrategy(Strategy):
     def member(self, space: Space, records: Records, rng: random.Random) -> Arch | None:
         grid = distributions(space)
         study = self.study(space, records, rng.getrandbits(32))
-        suggested = islice(suggestions(study, space, grid, self.asks), self.repeats)
+        suggested = islice(suggestions(study, space, grid, self.asks, rng), self.repeats)
         arch = self.unseen(suggested, records) if grid else None
         return arch or self.neighbour(space, records, rng) or self.drawn(space, records, rng)
 
@@ -162,14 +162,16 @@ def followed(strategy: "OptunaStrategy", space: Space, records: Records, sampler
     return made.study
 
 
-def suggestions(study: optuna.Study, space: Space, grid: dict[str, BaseDistribution], asks: int) -> Iterator[Arch]:
+def suggestions(
+    study: optuna.Study, space: Space, grid: dict[str, BaseDistribution], asks: int, rng: random.Random
+) -> Iterator[Arch]:
     """What the sampler proposes, rule-breakers left out; each suggestion is closed as failed, so that the next one differs."""
     options = {hole.name: hole.options for hole in space.holes()}
     for _ in range(asks):
         trial = study.ask(grid)
         values = {name: choices[trial.params.get(name, 0)] for name, choices in options.items()}
         with suppress(RuleError):
-            yield space.fill(values)
+            yield space.nearest(values, rng)
         study.tell(trial, state=TrialState.FAIL)
 
 

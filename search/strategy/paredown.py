@@ -28,7 +28,7 @@ from search.surrogate.facts import Facts, Known, facts_of
 from search.surrogate.features import encoding
 from search.surrogate.outlook import THOUGHT, Outlook, Plan, Rated
 from search.surrogate.threads import one_thread
-from space import Arch, Changes, Space
+from space import Arch, Space
 
 FIRST = 3  # members at the last rung before anything is believed of it
 PARENTS = 8  # members whose neighbours are considered,
@@ -193,8 +193,8 @@ class Paredown(Strategy):
         parents = outlook.leaders()
         found: dict[str, Arch] = {}
         for known in rng.sample(parents, min(PARENTS, len(parents))):
-            changes = changes_of(space, known.first.proposal.arch).drawn(rng)
-            found |= {change.arch.id: change.arch for change in islice(changes, NEIGHBOURS)}
+            near = space.neighbours(known.first.proposal.arch, rng)
+            found |= {arch.id: arch for arch in islice(near, NEIGHBOURS)}
         each = -(-self.candidates // KEPT)
         for number in range(max(0, newest - KEPT + 1), newest + 1):
             found |= {arch.id: arch for arch in members_drawn(space, self.seed, number, each)}
@@ -228,12 +228,6 @@ class Moment:
             if (arch.id, seed) not in asked:
                 return float(self.new.rates[place]), arch
         return 0.0, None
-
-
-@lru_cache(maxsize=512)
-def changes_of(space: Space, arch: Arch) -> Changes:
-    """One object for each parent, which keeps what was made of it."""
-    return space.changes(arch)
 
 
 @lru_cache(maxsize=64)

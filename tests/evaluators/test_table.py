@@ -11,6 +11,9 @@ import pytest
 from evaluators.api import Job, Outcome, RungResult
 from evaluators.table import RecordedTrainings, load_table
 from evaluators.tables.mapping import RungConf, TableConf
+from search.records import Records
+from search.strategy import STRATEGIES
+from search.strategy._optuna import distributions, suggestions
 from space import Arch, RuleError
 
 OPERATIONS, DEPTHS = ["conv", "none", "pool"], [1, 2, 4]
@@ -49,6 +52,14 @@ def written(tmp_path, request):
     return write
 
 
+def scattered():
+    """64 rows of four choices, of which two always differ in two or more: the choices add up to a multiple of four."""
+    rows = [row for row in itertools.product(range(4), repeat=4) if sum(row) % 4 == 0]
+    frame = pd.DataFrame(rows, columns=["a", "b", "c", "depth"])
+    far = (frame - 2).abs().sum(axis=1)
+    return frame.assign(early=50 - far, late0=90 - far, late1=90 - far, hours=1.0, latency=frame.sum(axis=1) + 1)
+
+
 def job(arch, *, seed=0, rung=2):
     return Job(arch, seed, rung, Path("unused"))
 
@@ -62,6 +73,49 @@ def test_a_full_factorial_becomes_a_space_with_types_from_the_cells(written):
     assert len(list(space.changes(member))) == 4
     assert Arch.from_yaml(member.to_yaml()) == member
     assert all(change.arch in space and change.arch != member for change in space.changes(member))
+
+
+def differing(one, other):
+    return sum(one.arch[name] != other.arch[name] for name in one.arch)
+
+
+def test_neighbours_are_the_one_step_changes_of_a_full_factorial_and_the_nearest_rows_of_a_part_of_it(written):
+    whole = load_table("grid", written()).space
+    around = list(whole.neighbours(whole.baseline, random.Random(0)))
+    assert {arch.id for arch in around} == {change.arch.id for change in whole.changes(whole.baseline)}
+    pool = load_table("scattered", written(scattered(), choices=["a", "b", "c", "depth"])).space
+    start = pool.fill({"a": 1, "b": 0, "c": 3, "depth": 0})
+    assert list(pool.changes(start)) == []
+    around, again = (list(pool.neighbours(start, random.Random(seed))) for seed in (0, 1))
+    assert {arch.id for arch in around} == {arch.id for arch in pool.enumerate()} - {start.id}
+    far = [differing(start, arch) for arch in around]
+    assert far == sorted(far) == [differing(start, arch) for arch in again]
+    assert around != again  # those as near in random order
+
+
+def test_what_a_sampler_suggests_is_taken_for_the_nearest_row(written):
+    pool = load_table("scattered", written(scattered(), choices=["a", "b", "c", "depth"])).space
+    recorded = {"a": 1, "b": 0, "c": 3, "depth": 0}
+    assert pool.nearest(recorded, random.Random(0)) is pool.fill(recorded)
+    found = {pool.nearest({**recorded, "depth": 1}, random.Random(seed)).id for seed in range(50)}
+    off_by_one = [arch for arch in pool.enumerate() if sum(arch.arch[n] != v for n, v in {**recorded, "depth": 1}.items()) == 1]
+    assert found == {arch.id for arch in off_by_one}
+
+
+@pytest.mark.parametrize("name", ["nsga2", "tpe"])
+def test_every_suggestion_of_a_sampler_becomes_a_row(written, name):
+    pool = load_table("scattered", written(scattered(), choices=["a", "b", "c", "depth"])).space
+    study = STRATEGIES[name](rungs=[2, 10]).study(pool, Records(()), 0)
+    found = list(suggestions(study, pool, distributions(pool), 20, random.Random(0)))
+    assert [arch in pool for arch in found] == [True] * 20
+
+
+def test_what_is_mutated_becomes_a_row_near_by_where_none_is_one_step_apart(written):
+    pool = load_table("scattered", written(scattered(), choices=["a", "b", "c", "depth"])).space
+    start = pool.fill({"a": 1, "b": 0, "c": 3, "depth": 0})
+    found = [STRATEGIES["mutate"](rungs=[2, 10]).changed([start], pool, Records(()), random.Random(seed)) for seed in range(20)]
+    assert {differing(start, arch) for arch in found} == {2}
+    assert len({arch.id for arch in found}) > 5
 
 
 def test_training_losses_are_replayed_where_they_were_noted(written):
