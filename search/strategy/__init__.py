@@ -172,7 +172,7 @@ class Strategy:
         return found or self.changed([record.proposal.arch for record in records], space, records, rng)
 
     def changed(self, arches: Sequence[Arch], space: Space, records: Records, rng: Random) -> Arch | None:
-        """An unseen neighbour of one of `arches`, the nearest of it; these are tried in random order; those outside the space are passed over."""
+        """An unseen neighbour of one of `arches`, tried in random order; those outside the space are passed over."""
         for arch in rng.sample(arches, len(arches)):
             found = self.unseen(space.neighbours(arch, rng), records) if arch in space else None
             if found is not None:
