@@ -4,7 +4,7 @@
     python benchmarks/published_tables.py accel anb_dataset_jsons.tar.gz [--to tables]
 
 macro: NAS-Bench-Macro (Su et al. 2021), all 6,561 chains of eight layers, each an inverted residual of two sizes or nothing, on
-CIFAR-10 with three seeds; from the folder data of github.com/xiusu/NAS-Bench-Macro. Its cost is MACs.
+CIFAR-10 with three seeds; from the folder data of github.com/xiusu/NAS-Bench-Macro. Nothing was timed: its cost is MACs.
 accel: Accel-NASBench (Ahmad et al. 2024), 5,120 members of MnasNet's space on ImageNet with a shortened schedule, timed on
 accelerators; from the folder anb_dataset of github.com/afzalxo/Accel-NASBench.
 """
@@ -31,10 +31,12 @@ def macro(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     for blocks, found in json.loads(file.read_text()).items():
         layers = {f"layer{place}": BLOCKS[block] for place, block in enumerate(blocks)}
         scores = {f"accuracy_seed{seed}": score for seed, score in enumerate(found["test_acc"])}
-        rows.append({**layers, **scores, "params_m": found["params"] / 1e6, "macs_m": found["flops"] / 1e6})
+        rows.append({**layers, **scores, "params_m": found["params"] / 1e6, "macs_g": found["flops"] / 1e9})
+    if not rows:
+        raise KeyError("no architecture")
     frame = pd.DataFrame(rows)
     rungs = [{"epochs": 1, "accuracy": [name for name in frame if name.startswith("accuracy")]}]
-    return frame, {"choices": ["layer*"], "rungs": rungs, "measurements": {"latency_ms": "macs_m", "params_m": "params_m"}}
+    return frame, {"choices": ["layer*"], "rungs": rungs, "measurements": {"macs_g": "macs_g", "params_m": "params_m"}}
 
 
 def accel(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -46,7 +48,7 @@ def accel(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
             if entry.isfile() and entry.name.endswith(".json"):
                 rows.append(_accelerated(json.load(archive.extractfile(entry))))
     if not rows:
-        raise KeyError("*.json")
+        raise KeyError("no *.json")
     frame = pd.DataFrame(rows).dropna()
     choices = [name for name in frame if name.startswith("block")]
     frame["seed"] = frame.groupby(choices).cumcount()  # a few were trained twice
@@ -69,6 +71,7 @@ def _accelerated(found: dict[str, Any]) -> dict[str, Any]:
 
 TABLES: dict[str, Callable[[Path], tuple[pd.DataFrame, dict[str, Any]]]] = {"macro": macro, "accel": accel}
 PUBLISHED = {"macro": "nas-bench-macro_cifar10.json", "accel": "anb_dataset_jsons.tar.gz"}
+COSTS = {"macro": "macs_g", "accel": "a100_ms"}
 UNREADABLE = (KeyError, TypeError, AttributeError, json.JSONDecodeError, tarfile.TarError, UnicodeDecodeError)
 
 
@@ -81,7 +84,7 @@ def write(name: str, file: Path, to: Path) -> Path:
     written = to / f"{name}.csv.gz"
     (to / "table").mkdir(parents=True, exist_ok=True)
     frame.to_csv(written, index=False)
-    content = {"defaults": ["table_schema", "_self_"], "file": str(written), **mapping}
+    content = {"defaults": ["table_schema", "_self_"], "file": str(written.resolve()), **mapping}
     (to / "table" / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     return written
 
@@ -94,7 +97,8 @@ def main() -> None:
     given = parser.parse_args()
     written = write(given.table, given.file, given.to)
     print(f"Written: {written}, {given.to / 'table' / given.table}.yaml")
-    print(f"Compare: python benchmarks/strategies.py --table {given.table} --config-dir {given.to} --file {written} --jobs 2")
+    told = f"--config-dir {given.to} --file {written} --latency {COSTS[given.table]}"
+    print(f"Compare: python benchmarks/strategies.py --table {given.table} {told} --jobs 2 --skip gp,optuna-gp")
 
 
 if __name__ == "__main__":

@@ -277,7 +277,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--config-dir", type=Path, help="a folder with a mapping of your own: <folder>/table/<name>.yaml")
     parser.add_argument("--file", type=Path, required=True, help="the recorded table: csv, csv.gz, parquet")
     parser.add_argument("--latency", help="the column of the cost; default: the mapping's latency_ms")
-    parser.add_argument("--reference", type=float, help="the worst score that counts; else the worst member's that is no outlier")
+    parser.add_argument(
+        "--reference", type=float, help="the worst score that counts; else the worst that is no outlier (nasbench201: 80)"
+    )
     parser.add_argument("--strategies", default="", help="names, by commas; default: all")
     parser.add_argument("--skip", default="", help="names to leave out, such as gp,optuna-gp, which are slow")
     parser.add_argument("--seeds", type=int, default=20)

@@ -10,7 +10,7 @@ expected hypervolume improvement (Emmerich et al. 2006), with the stopping rule 
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
 from itertools import islice
@@ -187,20 +187,24 @@ class Paredown(Strategy):
         return self.to(known, self.rung if self.separate and going_on.whole[chosen] else known.reached + 1)
 
     def considered(self, outlook: Outlook, space: Space, facts: Facts, records: Records, newest: int) -> list[Arch]:
-        """Members that no ask up to number `newest` was for: one-step changes of those on the front, as trained and as believed,
-        and random ones."""
+        """Members that no ask up to number `newest` was for: neighbours of those on the front, as trained and as believed, and
+        random ones."""
         rng = random.Random(f"{self.seed}/{newest}/{facts.ended}/considered")
+        since = {(record.proposal.arch.id, record.proposal.seed) for record in records[newest + 1 :]}
+        asked = records.keys
+
+        def new(arches: Iterable[Arch]) -> Iterator[Arch]:
+            return (arch for arch in arches if (arch.id, self.seed) not in asked or (arch.id, self.seed) in since)
+
         parents = outlook.leaders()
         found: dict[str, Arch] = {}
         for known in rng.sample(parents, min(PARENTS, len(parents))):
-            near = space.neighbours(known.first.proposal.arch, rng)
+            near = new(space.neighbours(known.first.proposal.arch, rng))
             found |= {arch.id: arch for arch in islice(near, NEIGHBOURS)}
         each = -(-self.candidates // KEPT)
         for number in range(max(0, newest - KEPT + 1), newest + 1):
-            found |= {arch.id: arch for arch in members_drawn(space, self.seed, number, each)}
-        since = {(record.proposal.arch.id, record.proposal.seed) for record in records[newest + 1 :]}
-        asked = records.keys
-        return [arch for key, arch in found.items() if (key, self.seed) not in asked or (key, self.seed) in since]
+            found |= {arch.id: arch for arch in new(members_drawn(space, self.seed, number, each))}
+        return list(found.values())
 
 
 @dataclass(frozen=True, eq=False)

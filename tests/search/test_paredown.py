@@ -2,6 +2,7 @@ import itertools
 import random
 from dataclasses import replace
 from statistics import mean, median, quantiles
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from toy import Evaluate, measurements, strategy, toy_space
 from evaluators.api import Outcome, RungResult
 from search.objectives import point, with_metric
 from search.pareto import front, hypervolume
+from search.records import Proposal, Record, Records
 from search.replay import replay
 from search.spending import epochs
+from search.strategy import paredown
 from search.strategy.paredown import Paredown
 from search.surrogate import facts as facts_module
 from search.surrogate.facts import facts_of
@@ -253,3 +256,18 @@ def test_a_member_that_only_looks_over_a_limit_is_considered_however_dear_a_look
     limited = replace(conf.plan, limits={"latency_ms": float(looks * np.exp(-over * outlook.costs.spread[at]))})
     rates = replace(outlook, plan=limited).rated_new(arches, price=0.0).rates
     assert (rates[best] > 0) == considered
+
+
+def test_unseen_neighbours_are_considered_however_many_of_them_were_asked(monkeypatch):
+    """Those asked do not take the places of others."""
+    monkeypatch.setattr(paredown, "NEIGHBOURS", 3)
+    space, chosen = toy_space(), strategy("paredown", candidates=1)
+    around = list(space.neighbours(space.baseline, random.Random(0)))
+    parent = SimpleNamespace(first=Record(0, Proposal(space.baseline, 0, 1), 0))
+    outlook, facts = SimpleNamespace(leaders=lambda: [parent]), SimpleNamespace(ended=0)
+    for asked in range(len(around)):
+        records = Records(tuple(Record(number, Proposal(arch, 0, 1), number) for number, arch in enumerate(around[:asked])))
+        found = {arch.id for arch in chosen.considered(outlook, space, facts, records, asked - 1)}
+        left = {arch.id for arch in around[asked:]}
+        assert len(found & left) >= min(3, len(left))
+        assert not found & {arch.id for arch in around[:asked]}
