@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.objectives import Objective
-from search.surrogate.facts import SIZES, Facts, Known, Readings, foremost
+from search.surrogate.facts import SIZES, Facts, Known, Readings
 from search.surrogate.features import Encoding
 from search.surrogate.gaussian_process import Data, GaussianProcess
 from search.surrogate.score import FEW, scores
@@ -126,13 +126,14 @@ def first_told(goal: Objective, facts: Facts, rungs: int) -> dict[int, float]:
 
 
 def _chosen(read: Readings, facts: Facts, rungs: int, count: int) -> np.ndarray:
-    """The places of the first `count` readings while they are few; of many those that matter most, rung by rung."""
+    """The places of the first `count` readings while they are few; of many those that matter most, rung by rung. What was read
+    since plays no part."""
     found = []
     for rung in range(1, rungs + 1):
         places, most = np.flatnonzero(read.rungs[:count] == rung), LAST if rung == rungs else MOST // (rungs - 1)
         if len(places) > most:
-            whole = count == len(read)
-            kept = facts.foremost(rung, most) if whole else foremost([read.trials[p] for p in places], rung, facts.goals, most)
+            first = facts.whole[rung].index(read.trials[places[-1]]) + 1 if count < len(read) else None
+            kept = facts.foremost(rung, most, first=first)
             places = places[np.isin(read.rows[places], [known.row for known in kept])]
         found.append(places)
     return np.concatenate(found)

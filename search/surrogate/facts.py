@@ -108,20 +108,24 @@ class Facts:
             self._seen.append(record)
         return True
 
-    def foremost(self, rung: int, most: int, wanted: Callable[[Known], bool] = lambda known: True) -> list[Known]:
+    def foremost(
+        self, rung: int, most: int, wanted: Callable[[Known], bool] = lambda known: True, *, first: int | None = None
+    ) -> list[Known]:
         """Of the trials that have read a rung (and are `wanted`) so many as matter most: a third are the newest, the others lie on
-        the foremost fronts of the rung."""
+        the foremost fronts of the rung. `first`: as it was when so many had read it."""
         read = self.whole.get(rung, [])
+        if first is not None and first < len(read):
+            read = read[:first]
         if len(read) <= most:
             return [known for known in read if wanted(known)]
         newest = list(islice(filter(wanted, reversed(read)), most // 3))
         fresh = {known.row for known in newest}
-        others = (known for known in self._in_order(rung) if known.row not in fresh and wanted(known))
+        others = (known for known in self._in_order(rung, read) if known.row not in fresh and wanted(known))
         return sorted([*newest, *islice(others, most - len(newest))], key=lambda known: known.row)
 
-    def _in_order(self, rung: int) -> list[Known]:
-        """The trials of a rung by its fronts, put in order again whenever ORDERED more have read it; the newest may be missing."""
-        read = self.whole[rung]
+    def _in_order(self, rung: int, read: list[Known]) -> list[Known]:
+        """The trials that have `read` a rung by its fronts, put in order again whenever ORDERED more have; the newest may be
+        missing."""
         stage = len(read) // ORDERED * ORDERED
         if self._ordered.get(rung, (0, []))[0] != stage:
             self._ordered[rung] = stage, foremost(read[:stage], rung, self.goals)

@@ -16,6 +16,7 @@ from search.replay import replay
 from search.spending import epochs
 from search.strategy import paredown
 from search.strategy.paredown import Paredown
+from search.surrogate import beliefs
 from search.surrogate import facts as facts_module
 from search.surrogate.facts import facts_of
 from search.surrogate.features import encoding
@@ -116,8 +117,23 @@ def test_where_measuring_takes_as_long_as_training_fewer_members_are_only_measur
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-@pytest.mark.parametrize(("rungs", "budget", "looks"), [([1, 9], "10 full", 6), ([1, 3], "4 full", 0), ([4], "12 full", 6)])
-def test_an_ask_answers_the_same_in_a_process_that_knows_nothing_of_the_ones_before(rungs, budget, looks, workers, monkeypatch):
+@pytest.mark.parametrize(
+    ("rungs", "budget", "looks", "most"),
+    [
+        ([1, 9], "10 full", 6, 100),
+        ([1, 3], "4 full", 0, 100),
+        ([4], "12 full", 6, 100),
+        ([1, 9], "10 full", 6, 6),
+        ([4], "24 full", 6, 6),
+    ],
+)
+def test_an_ask_answers_the_same_in_a_process_that_knows_nothing_of_the_ones_before(
+    rungs, budget, looks, most, workers, monkeypatch
+):
+    """Also where the model has more readings than it can take (`most`)."""
+    monkeypatch.setattr(beliefs, "LAST", most)
+    monkeypatch.setattr(beliefs, "MOST", most)
+    monkeypatch.setattr(facts_module, "ORDERED", min(4, most))
     conf = strategy("paredown", rungs=rungs, budget=budget, baseline=False)
     straight = replay(SPACE, conf, Instant(), workers=workers).records
     ask = Paredown.ask
