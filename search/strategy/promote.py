@@ -2,23 +2,32 @@
 
 Asynchronous successive halving (ASHA, Li et al. 2020): whenever a trial is in the best 1/eta of its rung and was not promoted yet
 it is, the highest rung first; else a new member starts. So no worker ever waits for a rung to fill. Best is by non-dominated rank,
-ties by room on the front (crowding distance), as in MO-ASHA (Schmucker et al. 2021). Which member starts is another strategy's to
-say. Unlike ASHA's, promotions of a rung stay within 1/eta of it while members still start: a proposer that learns finds ever better
-ones, each the best when it comes, and nearly all would be promoted. The last of them are when no more start.
+ties by room on the front (crowding distance), as in MO-ASHA (Schmucker et al. 2021). Where trainings tell their loss, that and the
+accuracy count together (search/surrogate/score.py): after few epochs the accuracy alone may say little of the end. Which member
+starts is another strategy's to say. Unlike ASHA's, promotions of a rung stay within 1/eta of it while members still start: a
+proposer that learns finds ever better ones, each the best when it comes, and nearly all would be promoted. The last of them are
+when no more start.
 """
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
+
+from evaluators.api import TRAIN_LOSS
 from registry import nearest
 from search.objectives import point
 from search.pareto import best_first, ranks
 from search.records import Proposal, Record, Records
 from search.strategy import STRATEGIES, Strategy
+from search.surrogate.score import told
 from space import Arch, Space
+
+Standing = tuple[Record, tuple[float, ...]]
+"""A trial's record and its point at a rung."""
 
 
 @STRATEGIES.register("promote")
@@ -108,11 +117,31 @@ class Promote(Strategy):
                 return self.promoted(record, -below)
         return None
 
-    def finished(self, records: Records, rung: int) -> list[tuple[Record, tuple[float, ...]]]:
-        """The trials that have finished a rung, those promoted since included, each as it stood there."""
+    def finished(self, records: Records, rung: int) -> list[Standing]:
+        """The trials that have finished a rung, those promoted since included, each as it stood there: what is to be minimised."""
         own = (r for r in records.index.ok if r.proposal.seed == self.seed and r.has(rung))
-        valued = ((record, point(record.at_rung(rung).measurements, self.goals)) for record in own)
-        return sorted(((record, at) for record, at in valued if at is not None), key=lambda entry: entry[0].number)
+        pairs = ((record, point(record.at_rung(rung).measurements, self.goals)) for record in own)
+        found = sorted(((record, at) for record, at in pairs if at is not None), key=lambda entry: entry[0].number)
+        read = [next(result.measurements for result in record.results if result.rung == rung) for record, _ in found]
+        losses = np.array([reading.get(TRAIN_LOSS, np.nan) for reading in read], float)
+        if not np.isfinite(losses).any():
+            return found
+        points = np.array([at for _, at in found])
+        for place, goal in enumerate(self.goals):
+            if goal.name != TRAIN_LOSS and any(goal.name in reading for reading in read):
+                points[:, place] = -self.scored(records, found, place, losses)
+        return [(record, tuple(at)) for (record, _), at in zip(found, points.tolist(), strict=True)]
+
+    def scored(self, records: Records, found: Sequence[Standing], place: int, losses: np.ndarray) -> np.ndarray:
+        """What trials at a rung say of their end in the goal at that place, by reading and training loss; the more the better."""
+        goal = self.goals[place]
+        ends = {r.trial: r for r in records.index.ok if r.proposal.seed == self.seed and r.has(self.rung)}
+        whole = {row: goal.value(ends[r.trial].measurements) for row, (r, _) in enumerate(found) if r.trial in ends}
+        come = {row: -goal.sign * value for row, value in whole.items() if value is not None}
+        raw = np.concatenate([[-at[place] for _, at in found], list(come.values())])
+        rows, rungs = np.array([*range(len(found)), *come], int), np.repeat([1, 2], [len(found), len(come)])
+        _, values = told(raw, np.concatenate([losses, np.full(len(come), np.nan)]), rungs, rows, last=2)
+        return values[: len(found)]
 
     def stands(self, records: Records, record: Record, rung: int) -> bool:
         """Whether nothing further was asked of its trial."""

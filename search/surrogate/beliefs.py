@@ -9,7 +9,7 @@ from search.objectives import Objective
 from search.surrogate.facts import SIZES, Facts, Known, Readings
 from search.surrogate.features import Encoding
 from search.surrogate.gaussian_process import Data, GaussianProcess
-from search.surrogate.score import FEW, scores
+from search.surrogate.score import FEW, told
 from search.surrogate.warp import Warp
 
 MOST = 300  # readings of lower rungs that the model is conditioned on,
@@ -94,27 +94,9 @@ class Beliefs:
         return -self.warps[rung - 1].back(warped)
 
 
-def _warps(at: np.ndarray, values: np.ndarray, rungs: int) -> tuple[Warp, ...]:
-    """One for each rung; where it has few readings, on the scale of the rung below."""
-    found: list[Warp] = []
-    for rung in range(1, rungs + 1):
-        own = values[at == rung]
-        if len(own) >= FEW or not found:
-            found.append(Warp.of(own) if len(own) else Warp(0.0, 1.0, 0.0, 1.0))
-        elif len(own):
-            found.append(Warp.of(own, least=found[-1].scale))
-        else:
-            found.append(found[-1])
-    return tuple(found)
-
-
 def _told(read: Readings, rungs: int, count: int) -> tuple[tuple[Warp, ...], np.ndarray]:
     """The warps that the first `count` readings ask for, and what these say, warped: of a rung before the last its loss too."""
-    at, raw = read.rungs[:count], read.values[:count]
-    warps, values = _warps(at, raw, rungs), np.empty(count)
-    for rung, warp in enumerate(warps, start=1):
-        values[at == rung] = warp(raw[at == rung])
-    return warps, scores(values, read.losses[:count], at, read.rows[:count], rungs)
+    return told(read.values[:count], read.losses[:count], read.rungs[:count], read.rows[:count], rungs)
 
 
 def first_told(goal: Objective, facts: Facts, rungs: int) -> dict[int, float]:

@@ -14,6 +14,30 @@ ALIKE = np.array([0.5, 0.5])  # weights of accuracy and loss before anything is 
 TRUST = 5.0  # members trained to the end that weigh as much as that
 
 
+def told(
+    raw: np.ndarray, losses: np.ndarray, rungs: np.ndarray, rows: np.ndarray, last: int
+) -> tuple[tuple[Warp, ...], np.ndarray]:
+    """The warps by rung, from 1, that raw accuracies ask for, and what all readings say: `scores` of the warped ones."""
+    warps, values = warps_of(raw, rungs, last), np.empty(len(raw))
+    for rung, warp in enumerate(warps, start=1):
+        values[rungs == rung] = warp(raw[rungs == rung])
+    return warps, scores(values, losses, rungs, rows, last)
+
+
+def warps_of(values: np.ndarray, at: np.ndarray, rungs: int) -> tuple[Warp, ...]:
+    """One for each rung; where it has few readings, on the scale of the rung below."""
+    found: list[Warp] = []
+    for rung in range(1, rungs + 1):
+        own = values[at == rung]
+        if len(own) >= FEW or not found:
+            found.append(Warp.of(own) if len(own) else Warp(0.0, 1.0, 0.0, 1.0))
+        elif len(own):
+            found.append(Warp.of(own, least=found[-1].scale))
+        else:
+            found.append(found[-1])
+    return tuple(found)
+
+
 def scores(accuracies: np.ndarray, losses: np.ndarray, rungs: np.ndarray, rows: np.ndarray, last: int) -> np.ndarray:
     """(n,) from readings in any order: warped accuracies, training losses (nan where there was none), rungs and trials, all (n,).
     The last rung's are its accuracies, and so are those of readings without a loss."""

@@ -8,6 +8,7 @@ import pytest
 from test_strategies import close, played
 from toy import Evaluate, strategy, toy_space
 
+from evaluators.api import TRAIN_LOSS
 from search.launch import LAUNCHERS
 from search.launch.driver import next_proposal
 from search.progress import Progress
@@ -135,3 +136,31 @@ def test_checkpoints_stay_where_they_may_be_continued(tmp_path):
     done = json.loads((tmp_path / "checkpoints" / str(min(kept)) / "rung1.json").read_text())
     assert "miou" in done
     shutil.rmtree(tmp_path / "checkpoints")
+
+
+def standing(ledger, arches, losses, accuracies):
+    """Members at the first rung, with the training losses and accuracies that they are given."""
+    for number, (arch, loss, accuracy) in enumerate(zip(arches, losses, accuracies, strict=True)):
+        told = {"network": arch.network, "arch": arch.arch}
+        ledger.apply({"event": "asked", "number": number, "continues": None, "seed": 0, "rung": 1, "arch": told, "ask_s": 0.0})
+        ledger.apply({"event": "rung", "number": number, "rung": 0, "measurements": {"macs_g": 1.0}})
+        loss = {} if loss is None else {TRAIN_LOSS: loss}
+        ledger.apply({"event": "rung", "number": number, "rung": 1, "measurements": {"miou": accuracy, **loss}})
+        ledger.apply({"event": "ended", "number": number, "kind": "ok", "reason": ""})
+
+
+LOSSES = [0.9, 0.5, 0.8, 0.7, 0.6, 0.95]
+ACCURACIES = [0.30, 0.29, 0.20, 0.21, 0.22, 0.10]
+
+
+@pytest.mark.parametrize(("losses", "first"), [(LOSSES, 1), ([None] * 6, 0), ([0.5] * 6, 0)])
+def test_of_a_rung_the_best_are_those_by_accuracy_and_training_loss_together(losses, first):
+    conf, ledger = promote(objectives={"miou": "max", "macs_g": "min"}, baseline=False), Ledger()
+    standing(ledger, list(toy_space().enumerate())[:6], losses, ACCURACIES)
+    assert conf.promotion(ledger.records, lambda count: 1).trial == first
+
+
+def test_an_objective_that_costs_no_training_and_the_loss_itself_stand_as_they_were_measured():
+    conf, ledger = promote(objectives={TRAIN_LOSS: "min", "macs_g": "min"}, baseline=False), Ledger()
+    standing(ledger, list(toy_space().enumerate())[:6], LOSSES, ACCURACIES)
+    assert [at for _, at in conf.finished(ledger.records, 1)] == [(loss, 1.0) for loss in LOSSES]
