@@ -79,7 +79,7 @@ def warning(run: Run, found: tuple[Agreement, ...]) -> str:
         by_loss = {a.measurement: a for a in found if a.by_loss and a.rung == first and a.reliable}
         if all(a.measurement in by_loss for a in bad):
             better = "; ".join(_told(by_loss[a.measurement]) for a in bad)
-            advice = f"Its training loss does, which search=paredown goes by as well. {better}"
+            advice = f"Its training loss does, which search=paredown and search=promote go by as well. {better}"
         else:
             advice = "Do not stop networks there: train the first rung longer (schedule.rungs)"
         return f"Rung {bad[0].rung} does not rank networks reliably. {told}.{kept if bad[0].stopped else ''} {advice}."
