@@ -51,9 +51,19 @@ def load_table(name: str, conf: TableConf) -> Table:
     key = (name, json.dumps(asdict(conf)), (file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else None)
     if key not in _read:
         rows = read_rows(conf)
-        space = recorded_space(name, space_conf(name, rows.choices), conf.file, list(rows.by_key), _baseline(conf, rows))
+        baseline, same = _baseline(conf, rows), _twins(conf, rows)
+        space = recorded_space(name, space_conf(name, rows.choices), conf.file, list(rows.by_key), baseline, same)
         _read[key] = Table(name, conf, rows, space)
     return _read[key]
+
+
+def _twins(conf: TableConf, rows: Rows) -> dict[Key, Key]:
+    """Rows that are the same network as another one, by `table.cell`."""
+    try:
+        conf.cell.check(dict(zip(rows.columns.values(), rows.choices.values(), strict=True)))
+    except ValueError as error:
+        raise ValueError(f"{error} ({conf.file})") from None
+    return conf.cell.twins(rows.columns.values(), rows.by_key)
 
 
 def _baseline(conf: TableConf, rows: Rows) -> Key:
@@ -136,4 +146,4 @@ class RecordedTrainings:
 
     def defaults(self) -> dict[str, dict[str, Any]]:
         """What an older version's config.yaml does not say of these groups: that its table was the one there is now."""
-        return {"table": {"numbers": self.numbers}}
+        return {"table": {"numbers": self.numbers, "cell": asdict(self.conf.cell)}}

@@ -108,6 +108,12 @@ class Space:
         """The member to be had for these values, one for each hole: the one that has them, or a RuleError."""
         return self.fill(values)
 
+    @property
+    def twins(self) -> Mapping[Arch, Arch]:
+        """Members that are the same network as another member, only written otherwise, and that member: what is learnt of one is
+        learnt of both. Empty where each member is a network of its own."""
+        return {}
+
     @cached_property
     def _baseline_values(self) -> dict[str, Any]:
         return read(self.template, self.baseline.arch).values if self.baseline.network == self.network else {}

@@ -23,10 +23,11 @@ class RecordedSpace(Space):
     the rows instead. A member without a recorded neighbour has no changes."""
 
     members: dict[Key, Arch] = field(default_factory=dict)
+    same: dict[Key, Key] = field(default_factory=dict)  # rows that are the same network as another one, and that one
 
     def __reduce__(self) -> tuple[Any, ...]:
         conf, name, _, source, _ = self.origin
-        return recorded_space, (name, conf, source, list(self.members), self._key(self.baseline))
+        return recorded_space, (name, conf, source, list(self.members), self._key(self.baseline), self.same)
 
     def sample(self, rng: random.Random) -> Arch:
         """Each recorded member is equally likely."""
@@ -51,6 +52,10 @@ class RecordedSpace(Space):
         """The member that differs in the fewest choices."""
         found = self.members.get(tuple(values[name] for name in self._hole_names))
         return found or next(self._nearest(values, rng))
+
+    @cached_property
+    def twins(self) -> Mapping[Arch, Arch]:
+        return {self.members[key]: self.members[other] for key, other in self.same.items()}
 
     @cached_property
     def whole(self) -> bool:
@@ -118,12 +123,13 @@ class RecordedSpace(Space):
         return f"no row of the table has {', '.join(f'{name}={value}' for name, value in plain.items())}"
 
 
-def recorded_space(name: str, conf: SpaceConf, source: str, keys: list[Key], baseline: Key) -> RecordedSpace:
-    """The space of a table's choices with these rows as members; its network is registered on the way."""
+def recorded_space(name: str, conf: SpaceConf, source: str, keys: list[Key], baseline: Key, same: dict[Key, Key]) -> RecordedSpace:
+    """The space of a table's choices with these rows as members (`same`: those that are one network); its network is registered on
+    the way."""
     register_network(conf)
     members = {key: Arch(conf.network, dict(zip(conf.arch, key, strict=True))) for key in keys}
     loaded = RecordedSpace.load(conf, name, lambda _: members[baseline], source=source)
-    return replace(loaded, members=members)
+    return replace(loaded, members=members, same=same)
 
 
 def space_conf(name: str, choices: Mapping[str, list[Any]]) -> SpaceConf:

@@ -38,7 +38,7 @@ class Encoding:
         the way; where the hole is closed in one of the two, by 1.
         """
         hole_of, key, steps, size = self._coordinates
-        at = members[:, hole_of]
+        at = self.plain(members)[:, hole_of]
         found = (at == key).astype(float)
         found[:, steps] = np.where(at[:, steps] == ABSENT, 0.5, at[:, steps] > key[steps])
         return found * size, hole_of
@@ -70,7 +70,7 @@ class Encoding:
 
     def counts(self, members: np.ndarray) -> np.ndarray:
         """(n, counts): how many holes of each group have each option, over the root of the group's size."""
-        return self.dummies(members) @ self._counting
+        return self.dummies(self.plain(members)) @ self._counting
 
     @cached_property
     def _counting(self) -> np.ndarray:
@@ -85,7 +85,22 @@ class Encoding:
 
     def answers(self, members: np.ndarray) -> tuple[np.ndarray, ...]:
         """For each group the options of its holes (n, holes), that of a closed one being the last index."""
+        members = self.plain(members)
         return tuple(np.where(at == ABSENT, options, at) for holes, options in self.groups for at in [members[:, list(holes)]])
+
+    def plain(self, members: np.ndarray) -> np.ndarray:
+        """(n, holes): of members that are the same network only written otherwise, always the same one. What networks are compared
+        by; what they cost is guessed from how they are written (`dummies`), as an edge that brings nothing may still take time."""
+        twins = self._twins
+        if not twins:
+            return members
+        rows = [twins.get(row.tobytes(), row) for row in np.asarray(members, np.int16)]
+        return np.array(rows, np.int16).reshape(members.shape)
+
+    @cached_property
+    def _twins(self) -> dict[bytes, np.ndarray]:
+        same = self.space.twins
+        return {row.tobytes(): twin for row, twin in zip(self(list(same)), self(list(same.values())), strict=True)}
 
     def dummies(self, members: np.ndarray) -> np.ndarray:
         """(n, options of all holes): 1 where a hole has that option."""

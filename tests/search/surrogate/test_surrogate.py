@@ -1,6 +1,7 @@
 import random
 from dataclasses import dataclass
 from typing import Annotated
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -82,6 +83,7 @@ class Plain(Encoding):
     """Of two holes that put the same question, with four words to answer it."""
 
     _sizes = (4, 4)
+    _twins = MappingProxyType({})
     sample = np.stack(np.divmod(np.arange(16), 4), 1)
 
     def __init__(self):
