@@ -1,7 +1,7 @@
 import random
 from dataclasses import dataclass
-from typing import Annotated
 from types import MappingProxyType
+from typing import Annotated
 
 import numpy as np
 import pytest
