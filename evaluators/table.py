@@ -58,12 +58,12 @@ def load_table(name: str, conf: TableConf) -> Table:
 
 
 def _twins(conf: TableConf, rows: Rows) -> dict[Key, Key]:
-    """Rows that are the same network as another one, by `table.cell`."""
+    """Rows that are the same network as another one, by `table.graph`."""
     try:
-        conf.cell.check(dict(zip(rows.columns.values(), rows.choices.values(), strict=True)))
+        conf.graph.check(dict(zip(rows.columns.values(), rows.choices.values(), strict=True)))
     except ValueError as error:
         raise ValueError(f"{error} ({conf.file})") from None
-    return conf.cell.twins(rows.columns.values(), rows.by_key)
+    return conf.graph.twins(rows.columns.values(), rows.by_key)
 
 
 def _baseline(conf: TableConf, rows: Rows) -> Key:
@@ -146,4 +146,4 @@ class RecordedTrainings:
 
     def defaults(self) -> dict[str, dict[str, Any]]:
         """What an older version's config.yaml does not say of these groups: that its table was the one there is now."""
-        return {"table": {"numbers": self.numbers, "cell": asdict(self.conf.cell)}}
+        return {"table": {"numbers": self.numbers, "graph": asdict(self.conf.graph)}}

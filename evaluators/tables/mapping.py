@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from evaluators.api import TRAIN_LOSS
-from evaluators.tables.cell import CellConf
+from evaluators.tables.graph import GraphConf
 from registry import nearest
 
 DIRECTIONS = ("min", "max")
@@ -37,7 +37,7 @@ class TableConf:
     separate: bool = True  # each rung is a training of its own; false: points of one training, which may be continued
     baseline: dict[str, Any] = field(default_factory=dict)  # column -> value; empty: the first row
     seed: str | None = None  # a row holds one seed's training: the column that tells them apart
-    cell: CellConf = field(default_factory=CellConf)  # the graph whose edges the choices are, if they are
+    graph: GraphConf = field(default_factory=GraphConf)  # the graph whose edges the choices are, if they are
 
     def __post_init__(self) -> None:
         if len(self.metric) == 2:  # a name that is given is added to the default; it stands for it
